@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# One set of flags for all our code.
+option(RC_WERROR "Warnings are errors" OFF)
+option(RC_TESTS "Build the tests" ON)
+option(RC_BENCH "Build the benchmark programs" OFF)
+option(RC_FUZZ "Build the fuzzers (clang)" OFF)
+option(RC_COVERAGE "Instrument for gcov" OFF)
+set(RC_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_compile_definitions(_GNU_SOURCE RC_VERSION="${PROJECT_VERSION}")
+add_compile_options(
+  -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
+  -Wpointer-arith -Wwrite-strings -Wundef -Wimplicit-fallthrough -Wnull-dereference
+  -Wcast-qual -Wformat=2 -fno-common -fno-strict-aliasing)
+if(RC_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" AND NOT RC_SANITIZE)
+  add_compile_options(-D_FORTIFY_SOURCE=2 -fstack-protector-strong)
+  add_link_options(-Wl,-z,relro,-z,now)
+endif()
+if(RC_SANITIZE)
+  add_compile_options(-fsanitize=${RC_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${RC_SANITIZE})
+  if(RC_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
+if(RC_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+if(RC_COVERAGE)
+  add_compile_options(--coverage)
+  add_link_options(--coverage)
+endif()
