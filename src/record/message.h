@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * A message as a log stores it, and the mapping between records and messages that the Java
+ * runtime's sources and sinks use (reference: its WorkerSourceTask and WorkerSinkTask):
+ *
+ *   record -> message: body = value converter; KEYS = key converter, overridden by the extension
+ *   KEYS; TAGS = extension TAGS; when there is any extension: property `connect.timestamp` and
+ *   one `connect-ext-<k>` per other extension. Raw `properties` are copied as they are.
+ *
+ *   message -> record: partition {topic, brokerName, queueId} (texts), offset {queueOffset},
+ *   timestamp = property `connect.timestamp` or born time; key from KEYS, value from body;
+ *   extensions: MIN_OFFSET TRACE_ON MAX_OFFSET MSG_REGION UNIQ_KEY WAIT TAGS get the prefix
+ *   `MQ-SYS-`, a leading `connect-ext-` is taken off, others stay; plus MQ-SYS-MSG_ID when the
+ *   log has message ids.
+ *
+ * Differences to Java, on purpose: extensions exist before the transforms run, and the prefix is
+ * taken off at the start of the name only.
+ */
+#ifndef RC_MESSAGE_H
+#define RC_MESSAGE_H
+
+#include "record/instance.h"
+
+/** One message. All slices are borrowed. */
+typedef struct rc_message {
+    rc_slice body; /**< base == NULL: a tombstone (no body). */
+    rc_slice keys; /**< KEYS; base == NULL = none. */
+    rc_slice tags; /**< TAGS; base == NULL = none. */
+    const omc_pair *properties; /**< All others. */
+    size_t property_count;
+    int64_t born_ms;
+    int32_t flag;
+    /* Fetched messages only: */
+    int64_t offset;
+    int64_t stored_ms;
+    rc_slice message_id; /**< Empty on the embedded log. */
+} rc_message;
+
+/** Properties of ours and of Java's, by name. */
+#define RC_PROP_TIMESTAMP "connect.timestamp"
+#define RC_PROP_EXTENSION "connect-ext-"
+#define RC_EXT_SYSTEM "MQ-SYS-"
+#define RC_EXT_TOPIC "topic"
+#define RC_EXT_KEYS "KEYS"
+#define RC_EXT_TAGS "TAGS"
+
+/** Which converter failed, for the stage of an error report. */
+typedef enum rc_side { RC_SIDE_KEY = 1, RC_SIDE_VALUE = 2 } rc_side;
+
+/** @param topic  Target topic (see rc_record_topic). @param[out] side  Set on failure. */
+int rc_message_from_record(const omc_record *record, const char *topic, rc_converter *key,
+                           rc_converter *value, int64_t now_ms, omc_arena *arena,
+                           rc_message *ret, rc_side *side, rc_error *err);
+
+/** Queue a message came from; `partition` is shared by all records of the queue. */
+typedef struct rc_origin {
+    const char *topic;
+    const char *broker;
+    int32_t queue;
+    const omc_map *partition;
+} rc_origin;
+
+/** Fills `ret` (zeroed by omc_batch_add). @param[out] side  Set on failure; the record then has
+ *  its position, extensions and topic, so that it can be reported. */
+int rc_message_to_record(const rc_message *message, const rc_origin *origin, rc_converter *key,
+                         rc_converter *value, omc_arena *arena, omc_record *ret, rc_side *side,
+                         rc_error *err);
+/** {"topic","brokerName","queueId"} as texts. */
+const omc_map *rc_origin_partition(const char *topic, const char *broker, int32_t queue,
+                                   omc_arena *arena);
+
+/** The record's target topic: its `topic`, extension `topic`, or `fallback`; NULL = none. */
+const char *rc_record_topic(const omc_record *record, const char *fallback, omc_arena *arena);
+
+/** Java's String.hashCode() of UTF-8 text: over UTF-16 units; bytes that are no UTF-8 count as
+ *  U+FFFD. */
+int32_t rc_java_hash(rc_slice text);
+/** Java's SelectMessageQueueByHash: |hash % count|. */
+int32_t rc_queue_by_hash(rc_slice text, int32_t count);
+
+#endif
