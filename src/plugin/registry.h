@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * All plugins this worker knows: built in, and from `.so` files in `pluginPaths`.
+ *
+ * A `.so` is probed first by running ourselves (`rocketmq-connect plugin probe FILE`) in a child
+ * process, so that a library that crashes or hangs while loading cannot hurt the worker; only
+ * then it is loaded here. Nothing loaded is ever unloaded; a reload adds what is new and replaces
+ * the names of files that changed, while running tasks keep what they have.
+ *
+ * The plugins handed out are complete: members the plugin's header did not have are zero, the
+ * same for its table of functions. Any thread; lookups take a read lock.
+ */
+#ifndef RC_REGISTRY_H
+#define RC_REGISTRY_H
+
+#include "config/options.h"
+#include "record/instance.h"
+
+typedef struct rc_registry rc_registry;
+
+typedef struct rc_registry_config {
+    const omc_plugin *const *const *builtin; /**< NULL-terminated array of such arrays. */
+    const char *const *paths;   /**< Folders and files of pluginPaths; NULL-terminated; copied. */
+    const char *self;           /**< Path of our own program, for probing; NULL = /proc/self/exe. */
+    int64_t probe_timeout_ms;   /**< Default 5,000. */
+} rc_registry_config;
+
+int rc_registry_new(const rc_registry_config *config, rc_registry **ret, rc_error *err);
+/** Only after every instance of a plugin is gone. NULL is allowed. */
+void rc_registry_free(rc_registry *registry);
+
+/**
+ * Scans the paths (again). A file that cannot be used does not stop the scan.
+ * @return number of files refused; each is reported by `refused` (may be NULL) with file and
+ *         reason, and kept for rc_registry_refusals(). A path that does not exist is -OMC_ENOTFOUND.
+ */
+typedef void rc_refused_fn(void *arg, const char *file, const rc_error *why);
+int rc_registry_scan(rc_registry *registry, rc_refused_fn *refused, void *arg, rc_error *err);
+
+/**
+ * Finds by our name, Java class name, or alias: the simple class name, and the simple name
+ * without the suffix Connector, Converter, Transform..., when that is not ambiguous.
+ */
+const omc_plugin *rc_registry_find(rc_registry *registry, omc_plugin_kind kind, const char *name);
+/** A source or a sink of that name (`connector.class`). The error lists what there is and the
+ *  nearest name; for names of Java classes we know to be Java-only it says so. */
+int rc_registry_connector(rc_registry *registry, const char *name, const omc_plugin **ret,
+                          rc_error *err);
+rc_plugin_finder rc_registry_finder(rc_registry *registry);
+
+typedef struct rc_plugin_info {
+    const omc_plugin *plugin;
+    const char *location; /**< "built in" or the file. */
+} rc_plugin_info;
+/** Sorted: sinks, sources, transforms, predicates, converters; by class name within. */
+size_t rc_registry_list(rc_registry *registry, omc_arena *arena, const rc_plugin_info **ret);
+
+typedef struct rc_refusal {
+    const char *file;
+    rc_error why;
+} rc_refusal;
+size_t rc_registry_refusals(rc_registry *registry, omc_arena *arena, const rc_refusal **ret);
+
+/** First Java class of a plugin, or its name when it has none (what compatible routes show). */
+const char *rc_plugin_class(const omc_plugin *plugin, omc_arena *arena);
+rc_option_table rc_plugin_table(const omc_plugin *plugin);
+const char *rc_plugin_kind_name(unsigned kind); /**< "source" ... */
+
+/** The child's half of a probe: loads `file`, checks every plugin in it, and prints one JSON
+ *  object with the plugins or the error on `fd`. Returns the exit code. */
+int rc_plugin_probe_main(const char *file, int fd);
+
+RC_DEFINE_CLEANUP(rc_registry, rc_registry_free)
+
+#endif
