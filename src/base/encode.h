@@ -36,6 +36,8 @@ size_t rc_put_varint(void *at, uint64_t v);
 
 /** CRC-32C; `seed` 0 to start, or the value so far. Uses SSE4.2 where there is one. */
 uint32_t rc_crc32c(uint32_t seed, const void *bytes, size_t len);
+/** The same without special instructions; where the above falls back to. */
+uint32_t rc_crc32c_portable(uint32_t seed, const void *bytes, size_t len);
 
 /** Standard base64 with padding, in the arena. */
 rc_slice rc_base64_encode(omc_arena *arena, rc_slice bytes);

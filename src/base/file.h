@@ -13,7 +13,8 @@ int rc_file_write_atomic(const char *path, const void *bytes, size_t len, rc_err
 int rc_mkdirs(const char *path, rc_error *err);
 /** fsync of a folder, so that names made in it are durable. */
 int rc_fsync_dir(const char *path, rc_error *err);
-/** Writes all bytes, resuming short writes and EINTR. */
+/** Writes all bytes, resuming short writes and EINTR.
+ *  @return 0, or -OMC_E... with errno left for rc_fail_errno(). */
 int rc_write_all(int fd, const void *bytes, size_t len);
 /** "<dir>/<name>"; free() it. */
 char *rc_path_join(const char *dir, const char *name);

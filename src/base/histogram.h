@@ -22,7 +22,7 @@ void rc_histogram_record(rc_histogram *h, int64_t us);
 uint64_t rc_histogram_count(const rc_histogram *h);
 /** Value in µs below which the share `q` (0..1) of the recorded ones lies; 0 when empty. */
 int64_t rc_histogram_quantile(const rc_histogram *h, double q);
-/** Upper edge in µs of bucket `i`. */
+/** Greatest value in µs that bucket `i` holds; the same for neighbours that hold none (< 4 µs). */
 int64_t rc_histogram_edge(size_t i);
 
 #endif
