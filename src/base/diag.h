@@ -22,7 +22,8 @@ void rc_diag_set_level(omc_log_level least);
 int rc_diag_parse_level(const char *text, omc_log_level *ret);
 
 void rc_diag(omc_log_level level, const char *component, const char *fmt, ...) OMC_PRINTF(3, 4);
-void rc_diag_v(omc_log_level level, const char *component, const char *fmt, va_list ap);
+void rc_diag_v(omc_log_level level, const char *component, const char *fmt, va_list ap)
+    OMC_PRINTF(3, 0);
 
 #define rc_debug(component, ...) rc_diag(OMC_DEBUG, (component), __VA_ARGS__)
 #define rc_info(component, ...) rc_diag(OMC_INFO, (component), __VA_ARGS__)
