@@ -35,12 +35,14 @@ int rc_store_open_local(const char *path, rc_clock *clock, rc_store **ret, rc_er
 rc_store *rc_store_new_memory(rc_clock *clock);
 void rc_store_close(rc_store *store); /**< NULL is allowed. */
 
-/** Calls `each` for every connector in order of names until it returns non-zero. */
+/** Calls `each` for every connector in order of names until it returns non-zero, which is then
+ *  returned. The store may be changed meanwhile; what `each` sees is as it was at the start. */
 typedef int rc_stored_fn(void *arg, const rc_stored_connector *connector);
 int rc_store_each(rc_store *store, rc_stored_fn *each, void *arg, rc_error *err);
 /**
  * Creates or replaces a configuration; keeps the target state of an existing one.
  * @param expected  Version it must have now; 0 = must not exist; -1 = whatever.
+ * @param[out] ret  What is stored now, in `arena`; both may be NULL.
  * @return 0; -OMC_ESTATE when the version differs (says both).
  */
 int rc_store_put(rc_store *store, const char *name, const omc_keyvalue *config, int64_t expected,

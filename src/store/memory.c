@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The store in memory, for `run` and tests: a hash of connectors by name. A deleted connector
+ * leaves its entry behind (target 0, no configuration), so that versions go on growing when it is
+ * created again. Each configuration has its own arena, replaced whole.
+ */
+#include "config/options.h"
+#include "store/store_impl.h"
+
+#include <uthash.h>
+
+#define TARGET_DELETED 0
+
+typedef struct entry {
+    char *name;
+    rc_arena arena; /**< Holds the configuration. */
+    const omc_keyvalue *config;
+    int target; /**< rc_target_state or TARGET_DELETED. */
+    int64_t version;
+    int64_t incarnation;
+    int64_t changed_ms;
+    UT_hash_handle hh;
+} entry;
+
+typedef struct memory_store {
+    rc_store base;
+    entry *entries;
+    int64_t incarnations;
+    int64_t starts;
+} memory_store;
+
+static entry *find(memory_store *store, const char *name)
+{
+    entry *e = NULL;
+
+    HASH_FIND_STR(store->entries, name, e);
+    return e;
+}
+
+static entry *find_live(memory_store *store, const char *name)
+{
+    entry *e = find(store, name);
+
+    return e && e->target != TARGET_DELETED ? e : NULL;
+}
+
+static rc_stored_connector view(const entry *e)
+{
+    return (rc_stored_connector){
+        .name = e->name,
+        .config = e->config,
+        .target = (rc_target_state)e->target,
+        .version = e->version,
+        .incarnation = e->incarnation,
+        .changed_ms = e->changed_ms,
+    };
+}
+
+static void memory_close(rc_store *base)
+{
+    memory_store *store = RC_CONTAINER(base, memory_store, base);
+    entry *e, *next;
+
+    HASH_ITER(hh, store->entries, e, next)
+    {
+        HASH_DEL(store->entries, e);
+        rc_arena_release(&e->arena);
+        free(e->name);
+        free(e);
+    }
+    free(store);
+}
+
+static int by_name(const entry *a, const entry *b)
+{
+    return strcmp(a->name, b->name);
+}
+
+/* The callback may change the store, as it may with the other back end: it sees copies. */
+static int memory_each(rc_store *base, rc_stored_fn *each, void *arg, rc_error *err)
+{
+    memory_store *store = RC_CONTAINER(base, memory_store, base);
+    rc_arena arena;
+    rc_stored_connector *all;
+    size_t count = 0;
+    int r = 0;
+    entry *e, *next;
+
+    (void)err;
+    rc_arena_init(&arena, 4096);
+    HASH_SORT(store->entries, by_name);
+    all = omc_alloc(&arena.pub, (HASH_COUNT(store->entries) + 1) * sizeof *all);
+    HASH_ITER(hh, store->entries, e, next)
+    {
+        if (e->target == TARGET_DELETED)
+            continue;
+        all[count] = view(e);
+        all[count].name = omc_copy(&arena.pub, e->name, strlen(e->name));
+        all[count].config = rc_kv_copy(e->config, &arena.pub);
+        count++;
+    }
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = each(arg, &all[i]);
+    rc_arena_release(&arena);
+    return r;
+}
+
+static entry *add(memory_store *store, const char *name)
+{
+    entry *e = rc_calloc(1, sizeof *e);
+
+    e->name = rc_strdup(name);
+    rc_arena_init(&e->arena, 1024);
+    HASH_ADD_KEYPTR(hh, store->entries, e->name, strlen(e->name), e);
+    return e;
+}
+
+static int memory_put(rc_store *base, const rc_store_write *write, rc_error *err)
+{
+    memory_store *store = RC_CONTAINER(base, memory_store, base);
+    entry *e = find(store, write->name);
+    bool exists = e && e->target != TARGET_DELETED;
+    int r = rc_store_check_version(write, exists ? e->version : 0, err);
+    rc_arena arena;
+
+    if (r < 0)
+        return r;
+    if (!e)
+        e = add(store, write->name);
+    if (!exists) {
+        e->target = (int)write->initial;
+        e->incarnation = ++store->incarnations;
+    }
+    /* The new configuration may borrow from the old one, so copy first. */
+    rc_arena_init(&arena, 1024);
+    e->config = rc_kv_copy(write->config, &arena.pub);
+    rc_arena_release(&e->arena);
+    e->arena = arena;
+    e->version++;
+    e->changed_ms = rc_now_ms(base->clock);
+    if (write->ret) {
+        *write->ret = view(e);
+        write->ret->name = omc_copy(write->arena, e->name, strlen(e->name));
+        write->ret->config = rc_kv_copy(e->config, write->arena);
+    }
+    return 0;
+}
+
+static int memory_target(rc_store *base, const char *name, rc_target_state target, rc_error *err)
+{
+    entry *e = find_live(RC_CONTAINER(base, memory_store, base), name);
+
+    if (!e)
+        return rc_store_unknown(name, err);
+    e->target = (int)target;
+    e->changed_ms = rc_now_ms(base->clock);
+    return 0;
+}
+
+static int memory_remove(rc_store *base, const char *name, rc_error *err)
+{
+    entry *e = find_live(RC_CONTAINER(base, memory_store, base), name);
+
+    if (!e)
+        return rc_store_unknown(name, err);
+    e->target = TARGET_DELETED;
+    e->version++;
+    e->config = NULL;
+    e->changed_ms = rc_now_ms(base->clock);
+    rc_arena_release(&e->arena);
+    return 0;
+}
+
+static int memory_next_start(rc_store *base, int64_t *ret, rc_error *err)
+{
+    (void)err;
+    *ret = ++RC_CONTAINER(base, memory_store, base)->starts;
+    return 0;
+}
+
+static const rc_store_ops memory_ops = {
+    .close = memory_close,
+    .each = memory_each,
+    .put = memory_put,
+    .target = memory_target,
+    .remove = memory_remove,
+    .next_start = memory_next_start,
+};
+
+rc_store *rc_store_new_memory(rc_clock *clock)
+{
+    memory_store *store = rc_calloc(1, sizeof *store);
+
+    store->base.ops = &memory_ops;
+    store->base.clock = clock;
+    return &store->base;
+}
