@@ -29,10 +29,10 @@ static void trim_cut(char *text, size_t len)
         text[at - 1] = '\0';
 }
 
-/* "<front>: <text>" into err->msg; returns nothing because a cut is no failure. */
 static void put_front(rc_error *err, const char *fmt, va_list ap, const char *text)
     OMC_PRINTF(2, 0);
 
+/* "<front>: <text>" into err->msg; returns nothing because a cut is no failure. */
 static void put_front(rc_error *err, const char *fmt, va_list ap, const char *text)
 {
     char line[OMC_ERROR_TEXT_MAX];

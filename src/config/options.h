@@ -31,14 +31,18 @@ typedef struct rc_problem {
     bool warning;      /**< Ignored or deprecated key: say it once, go on. */
 } rc_problem;
 
+#define RC_PROBLEMS_MAX 200
+
 typedef struct rc_problems {
     omc_arena *arena;
     rc_problem *items;
-    size_t count, cap; /**< At most 200 are kept. */
+    size_t count, cap; /**< At most RC_PROBLEMS_MAX are kept. */
     size_t errors;     /**< Those that are no warnings. */
 } rc_problems;
 
 void rc_problems_init(rc_problems *problems, omc_arena *arena);
+/** Adds a problem. A text that does not name 'key' between quotes gets "key 'a' = 'b': " (without
+ *  a value: "key 'a': ") in front. `value` must not be a secret: give RC_SECRET_MASK instead. */
 void rc_problem_add(rc_problems *problems, bool warning, const char *key, const char *value,
                     const char *fmt, ...) OMC_PRINTF(5, 6);
 /** "key 'a' = 'b': text; key ..." of the errors, as one message. @return -OMC_EINVAL, or 0. */
@@ -82,6 +86,8 @@ typedef struct rc_kv {
     omc_arena *arena;
     omc_pair *pairs;
     size_t count, cap;
+    uint32_t *index; /**< Hash index of long lists: position + 1. */
+    size_t index_cap;
 } rc_kv;
 void rc_kv_init(rc_kv *kv, omc_arena *arena);
 void rc_kv_put(rc_kv *kv, rc_slice key, rc_slice value);         /**< Copies. */
