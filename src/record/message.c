@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "record/number.h"
+#include "record/utf8.h"
 
 static const char *const system_names[] = {"MIN_OFFSET", "TRACE_ON", "MAX_OFFSET", "MSG_REGION",
                                            "UNIQ_KEY",   "WAIT",     "TAGS"};
@@ -272,44 +273,13 @@ const char *rc_record_topic(const omc_record *record, const char *fallback, omc_
 
 /* ---- Java's hash --------------------------------------------------------------------------- */
 
-/**
- * Decodes one character as Java's UTF-8 decoder does: bytes that are no UTF-8 give U+FFFD once
- * per longest run that could have begun a character. Advances *at.
- */
-static uint32_t next_character(const uint8_t **at, const uint8_t *end)
-{
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    uint8_t first = *(*at)++;
-    unsigned more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
-    uint32_t code = first & (0x3Fu >> more);
-
-    if (first < 0x80)
-        return first;
-    if (first < 0xC2 || first > 0xF4)
-        return 0xFFFD;
-    for (unsigned i = 0; i < more; i++) {
-        if (*at == end || (**at & 0xC0) != 0x80)
-            return 0xFFFD;
-        code = code << 6 | (**at & 0x3Fu);
-        /* The second byte already shows overlong forms, surrogates and too large ones. */
-        if (i == 0) {
-            uint32_t low = code << 6 * (more - 1), high = low | ((1u << 6 * (more - 1)) - 1);
-
-            if (high < least[more] || low > 0x10FFFF || (low >= 0xD800 && high <= 0xDFFF))
-                return 0xFFFD;
-        }
-        (*at)++;
-    }
-    return code;
-}
-
 int32_t rc_java_hash(rc_slice text)
 {
     const uint8_t *at = (const uint8_t *)text.base, *end = at + text.len;
     uint32_t hash = 0;
 
     while (at < end) {
-        uint32_t code = next_character(&at, end);
+        uint32_t code = rc_utf8_next(&at, end);
 
         if (code >= 0x10000) {
             hash = hash * 31 + (0xD7C0 + (code >> 10));

@@ -6,6 +6,7 @@
  */
 #include "record/number.h"
 
+#include <float.h>
 #include <math.h>
 
 static bool is_digit(char c)
@@ -168,6 +169,9 @@ static size_t shortest_digits(double number, bool single, char *out, int *ret_ex
     size_t n = 0;
     const char *at;
 
+    /* 6 (15) digits always come back from a normal number; subnormal ones hold fewer. */
+    if (number < (single ? (double)FLT_MIN : DBL_MIN))
+        precision = 2;
     for (;; precision++) {
         (void)snprintf(text, sizeof text, "%.*e", precision - 1, number);
         if (precision == most ||

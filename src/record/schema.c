@@ -101,6 +101,18 @@ bool rc_schema_equal(const omc_schema *a, const omc_schema *b)
            rc_schema_equal(a->value_schema, b->value_schema);
 }
 
+bool rc_schema_same_fields(const omc_schema *a, const omc_schema *b)
+{
+    if (a == b)
+        return true;
+    if (a->type != b->type || a->field_count != b->field_count)
+        return false;
+    for (size_t i = 0; i < a->field_count; i++)
+        if (!text_equal(a->fields[i].name, b->fields[i].name))
+            return false;
+    return true;
+}
+
 /* ---- plain and inferred -------------------------------------------------------------------- */
 
 #define PLAIN(kind) \

@@ -82,9 +82,8 @@ static int check_map(const omc_schema *schema, const omc_map *map, rc_error *err
 
 static int check_struct(const omc_schema *schema, const omc_struct *object, rc_error *err)
 {
-    if (!rc_schema_equal(schema, object->schema))
-        return rc_fail(err, OMC_EFORMAT,
-                       "the struct was built with another schema than the record's");
+    if (!rc_schema_same_fields(schema, object->schema))
+        return rc_fail(err, OMC_EFORMAT, "the struct has other fields than its schema says");
     for (size_t i = 0; i < schema->field_count; i++) {
         int r = rc_value_check(schema->fields[i].schema, &object->values[i], err);
 

@@ -39,6 +39,9 @@ const omc_schema *rc_schema_plain(unsigned kind, bool optional);
 const omc_schema *rc_schema_infer(const omc_value *value, omc_arena *arena);
 /** Index of a struct field by name, or -1. */
 int rc_schema_field(const omc_schema *schema, rc_slice name);
+/** Same field names in the same order: structs of the two can stand for each other, field by
+ *  field. (A default struct's schema cannot hold that default itself.) */
+bool rc_schema_same_fields(const omc_schema *a, const omc_schema *b);
 /** Checks a value against its schema; -OMC_EFORMAT names the field. */
 int rc_value_check(const omc_schema *schema, const omc_value *value, rc_error *err);
 

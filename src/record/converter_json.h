@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The parts of JsonConverter: schemas as JSON and back, values with a schema as JSON and back.
+ * The format is that of the Java runtime's JsonConverter, which is also its storage format.
+ */
+#ifndef RC_RECORD_CONVERTER_JSON_H
+#define RC_RECORD_CONVERTER_JSON_H
+
+#include "record/json.h"
+
+enum rc_json_decimal { RC_JSON_DECIMAL_BASE64, RC_JSON_DECIMAL_NUMERIC };
+
+/** Appends a schema; -OMC_EFORMAT when it cannot be said (an array without items...). */
+int rc_json_put_schema(const omc_schema *schema, enum rc_json_decimal decimal, rc_buf *out,
+                       rc_error *err);
+/** Appends a value; `schema` NULL = schemaless. -OMC_EFORMAT names the place that does not fit. */
+int rc_json_put_value(const omc_schema *schema, const omc_value *value,
+                      enum rc_json_decimal decimal, rc_buf *out, rc_error *err);
+
+/** Schema of a JSON node; nothing borrows from the node. *ret is NULL for null. */
+int rc_json_get_schema(const omc_value *node, omc_arena *arena, const omc_schema **ret,
+                       rc_error *err);
+/** Value of a JSON node as its schema says; borrows from the node's text. */
+int rc_json_get_value(const omc_schema *schema, const omc_value *node, omc_arena *arena,
+                      omc_value *ret, rc_error *err);
+
+/** True for schemas with the Decimal's name. */
+bool rc_schema_is_decimal(const omc_schema *schema);
+/** The parameter `scale` of a Decimal schema; -OMC_EFORMAT when it is missing or no number. */
+int rc_schema_scale(const omc_schema *schema, int *ret, rc_error *err);
+
+#endif

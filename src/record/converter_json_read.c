@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * JSON of the envelope to schemas and values. As forgiving as Java's reader where that is safe
+ * (numbers in quotes, "optional":"true", a stray "field"); stricter in one thing: a schema that
+ * says it is required stays so, which Java's reader forgets.
+ */
+#include "record/converter_json.h"
+
+#include "base/encode.h"
+#include "base/units.h"
+#include "record/number.h"
+#include "record/value.h"
+
+#define TEXT_MAX ((size_t)64 << 20)
+
+/* ---- values -------------------------------------------------------------------------------- */
+
+static const char *shown(const omc_value *node)
+{
+    switch (node->kind) {
+    case OMC_BOOLEAN:
+        return "true or false";
+    case OMC_STRING:
+        return "a string";
+    case OMC_ARRAY:
+        return "an array";
+    case OMC_MAP:
+        return "an object";
+    case OMC_NUMBER_TEXT:
+        return "a number";
+    default:
+        return "null";
+    }
+}
+
+static int mismatch(const omc_schema *schema, const omc_value *node, rc_error *err)
+{
+    return rc_fail(err, OMC_EFORMAT, "the schema says %s, the payload has %s",
+                   rc_kind_name(schema->type), shown(node));
+}
+
+/** Text of a number, also of one in quotes; false when the node is neither. */
+static bool number_text(const omc_value *node, rc_slice *ret)
+{
+    if (node->kind == OMC_NUMBER_TEXT)
+        *ret = node->text;
+    else if (node->kind == OMC_STRING)
+        *ret = node->u.bytes;
+    else
+        return false;
+    return true;
+}
+
+static int get_integer(const omc_schema *schema, const omc_value *node, omc_value *ret,
+                       rc_error *err)
+{
+    static const int64_t most[] = {[OMC_INT8] = INT8_MAX,
+                                   [OMC_INT16] = INT16_MAX,
+                                   [OMC_INT32] = INT32_MAX,
+                                   [OMC_INT64] = INT64_MAX};
+    rc_slice text;
+    int64_t number;
+
+    if (!number_text(node, &text))
+        return mismatch(schema, node, err);
+    if (rc_number_int64(text, &number) < 0 || number > most[schema->type] ||
+        number < -most[schema->type] - 1)
+        return rc_fail(err, OMC_EFORMAT, "'" RC_SLICE_FMT "' is no number of type %s",
+                       RC_SLICE_ARG(text), rc_kind_name(schema->type));
+    *ret = omc_integer(schema->type, number);
+    return 0;
+}
+
+static int get_floating(const omc_schema *schema, const omc_value *node, omc_value *ret,
+                        rc_error *err)
+{
+    rc_slice text;
+    double number;
+
+    if (!number_text(node, &text))
+        return mismatch(schema, node, err);
+    if (rc_number_double(text, schema->type == OMC_FLOAT32, &number) < 0)
+        return rc_fail(err, OMC_EFORMAT, "'" RC_SLICE_FMT "' is no number", RC_SLICE_ARG(text));
+    *ret = omc_floating(schema->type, number);
+    ret->text = text;
+    return 0;
+}
+
+static int get_boolean(const omc_schema *schema, const omc_value *node, omc_value *ret,
+                       rc_error *err)
+{
+    bool truth = node->u.boolean;
+
+    if (node->kind == OMC_STRING && rc_parse_bool(node->u.bytes, &truth) == 0)
+        *ret = omc_boolean(truth);
+    else if (node->kind == OMC_BOOLEAN)
+        *ret = omc_boolean(node->u.boolean);
+    else
+        return mismatch(schema, node, err);
+    return 0;
+}
+
+/** Java: String.valueOf of whatever there is; of a container that is its JSON. */
+static int get_string(const omc_value *node, omc_arena *arena, omc_value *ret, rc_error *err)
+{
+    rc_buf out = RC_BUF(TEXT_MAX);
+    bool overflow;
+
+    if (node->kind != OMC_ARRAY && node->kind != OMC_MAP) {
+        *ret = omc_string(rc_value_text(node, arena));
+        return 0;
+    }
+    rc_json_write(node, 0, &out);
+    overflow = out.overflow;
+    if (!overflow)
+        *ret = omc_string(rc_arena_slice(arena, rc_buf_slice(&out)));
+    rc_buf_release(&out);
+    return overflow ? rc_fail(err, OMC_EFORMAT, "a text of more than 64 MiB") : 0;
+}
+
+static int get_bytes(const omc_schema *schema, const omc_value *node, omc_arena *arena,
+                     omc_value *ret, rc_error *err)
+{
+    bool decimal = rc_schema_is_decimal(schema);
+    rc_slice bytes;
+    int scale, r;
+
+    if (decimal && node->kind == OMC_NUMBER_TEXT) {
+        r = rc_schema_scale(schema, &scale, err);
+        if (r < 0)
+            return r;
+        if (rc_decimal_parse(node->text, scale, arena, &bytes) < 0)
+            return rc_fail(err, OMC_EFORMAT,
+                           "'" RC_SLICE_FMT
+                           "' does not fit a Decimal of scale %d and at most 4096 digits",
+                           RC_SLICE_ARG(node->text), scale);
+    } else if (node->kind != OMC_STRING) {
+        return mismatch(schema, node, err);
+    } else if (rc_base64_decode(arena, node->u.bytes, &bytes) < 0) {
+        return rc_fail(err, OMC_EFORMAT, "the schema says bytes, the text is not base64");
+    } else if (decimal && bytes.len == 0) {
+        return rc_fail(err, OMC_EFORMAT, "a Decimal of no bytes");
+    }
+    *ret = omc_bytes(bytes);
+    return 0;
+}
+
+static int get_array(const omc_schema *schema, const omc_value *node, omc_arena *arena,
+                     omc_value *ret, rc_error *err)
+{
+    const omc_array *from = node->u.array;
+    omc_array *array;
+    omc_value *items;
+
+    if (node->kind != OMC_ARRAY)
+        return mismatch(schema, node, err);
+    array = omc_alloc(arena, sizeof *array);
+    items = omc_alloc(arena, from->count * sizeof *items);
+    for (size_t i = 0; i < from->count; i++) {
+        int r = rc_json_get_value(schema->value_schema, &from->items[i], arena, &items[i], err);
+
+        if (r < 0)
+            return rc_wrap(err, r, "item %zu", i);
+    }
+    *array = (omc_array){from->count, items};
+    *ret = omc_null();
+    ret->kind = OMC_ARRAY;
+    ret->u.array = array;
+    return 0;
+}
+
+/** Key and value nodes of entry `i` of a map, written as an object or as pairs. */
+static int map_entry(const omc_value *node, size_t i, const omc_value **key,
+                     const omc_value **value, rc_error *err)
+{
+    const omc_value *pair;
+
+    if (node->kind == OMC_MAP) {
+        *key = &node->u.map->entries[i].key;
+        *value = &node->u.map->entries[i].value;
+        return 0;
+    }
+    pair = &node->u.array->items[i];
+    if (pair->kind != OMC_ARRAY || pair->u.array->count != 2)
+        return rc_fail(err, OMC_EFORMAT, "a map entry must be an array [key, value]");
+    *key = &pair->u.array->items[0];
+    *value = &pair->u.array->items[1];
+    return 0;
+}
+
+static int get_map(const omc_schema *schema, const omc_value *node, omc_arena *arena,
+                   omc_value *ret, rc_error *err)
+{
+    bool object = schema->key_schema->type == OMC_STRING;
+    size_t count;
+    omc_map *map;
+    omc_entry *entries;
+
+    if (node->kind != (object ? OMC_MAP : OMC_ARRAY))
+        return rc_fail(err, OMC_EFORMAT, "a map with %s keys must be %s, the payload has %s",
+                       rc_kind_name(schema->key_schema->type),
+                       object ? "an object" : "an array of [key, value] pairs", shown(node));
+    count = object ? node->u.map->count : node->u.array->count;
+    map = omc_alloc(arena, sizeof *map);
+    entries = omc_alloc(arena, count * sizeof *entries);
+    for (size_t i = 0; i < count; i++) {
+        const omc_value *key = NULL, *value = NULL;
+        int r = map_entry(node, i, &key, &value, err);
+
+        if (r == 0)
+            r = rc_json_get_value(schema->key_schema, key, arena, &entries[i].key, err);
+        if (r == 0)
+            r = rc_json_get_value(schema->value_schema, value, arena, &entries[i].value, err);
+        if (r < 0)
+            return rc_wrap(err, r, "entry %zu", i);
+    }
+    *map = (omc_map){count, entries};
+    *ret = omc_null();
+    ret->kind = OMC_MAP;
+    ret->u.map = map;
+    return 0;
+}
+
+/** Member of an object; it usually stands at the field's own place. */
+static const omc_value *member(const omc_map *map, const char *name, size_t hint)
+{
+    if (hint < map->count && omc_slice_is(map->entries[hint].key.u.bytes, name))
+        return &map->entries[hint].value;
+    return omc_map_get(map, name);
+}
+
+static int get_struct(const omc_schema *schema, const omc_value *node, omc_arena *arena,
+                      omc_value *ret, rc_error *err)
+{
+    static const omc_value missing;
+    omc_struct *object;
+    omc_value *values;
+
+    if (node->kind != OMC_MAP)
+        return mismatch(schema, node, err);
+    object = omc_alloc(arena, sizeof *object);
+    values = omc_alloc(arena, schema->field_count * sizeof *values);
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const omc_field *field = &schema->fields[i];
+        const omc_value *found = member(node->u.map, field->name, i);
+        int r = rc_json_get_value(field->schema, found ? found : &missing, arena, &values[i], err);
+
+        if (r < 0)
+            return rc_wrap(err, r, "field '%s'", field->name);
+    }
+    *object = (omc_struct){schema, values};
+    *ret = omc_null();
+    ret->kind = OMC_STRUCT;
+    ret->u.object = object;
+    return 0;
+}
+
+static int get_null(const omc_schema *schema, omc_value *ret, rc_error *err)
+{
+    if (!schema->has_default && !schema->optional)
+        return rc_fail(err, OMC_EFORMAT, "null where the schema requires a value of type %s",
+                       rc_kind_name(schema->type));
+    *ret = schema->has_default ? schema->default_value : omc_null();
+    return 0;
+}
+
+int rc_json_get_value(const omc_schema *schema, const omc_value *node, omc_arena *arena,
+                      omc_value *ret, rc_error *err)
+{
+    if (node->kind == OMC_NULL)
+        return get_null(schema, ret, err);
+    switch (schema->type) {
+    case OMC_INT8:
+    case OMC_INT16:
+    case OMC_INT32:
+    case OMC_INT64:
+        return get_integer(schema, node, ret, err);
+    case OMC_FLOAT32:
+    case OMC_FLOAT64:
+        return get_floating(schema, node, ret, err);
+    case OMC_BOOLEAN:
+        return get_boolean(schema, node, ret, err);
+    case OMC_STRING:
+        return get_string(node, arena, ret, err);
+    case OMC_BYTES:
+        return get_bytes(schema, node, arena, ret, err);
+    case OMC_ARRAY:
+        return get_array(schema, node, arena, ret, err);
+    case OMC_MAP:
+        return get_map(schema, node, arena, ret, err);
+    default:
+        return get_struct(schema, node, arena, ret, err);
+    }
+}
+
+/* ---- schemas ------------------------------------------------------------------------------- */
+
+/** Member `name` of a schema node as NUL-terminated text, or NULL when absent or empty. */
+static int get_text(const omc_map *node, const char *name, omc_arena *arena, const char **ret,
+                    rc_error *err)
+{
+    const omc_value *text = omc_map_get(node, name);
+
+    *ret = NULL;
+    if (!text || text->kind == OMC_NULL)
+        return 0;
+    if (text->kind != OMC_STRING)
+        return rc_fail(err, OMC_EFORMAT, "\"%s\" must be a string, it is %s", name, shown(text));
+    if (text->u.bytes.len && memchr(text->u.bytes.base, '\0', text->u.bytes.len))
+        return rc_fail(err, OMC_EFORMAT, "\"%s\" contains the character U+0000", name);
+    if (text->u.bytes.len)
+        *ret = omc_copy(arena, text->u.bytes.base, text->u.bytes.len);
+    return 0;
+}
+
+static int get_type(const omc_map *node, omc_schema *schema, rc_error *err)
+{
+    const omc_value *type = omc_map_get(node, "type");
+
+    if (!type || type->kind != OMC_STRING)
+        return rc_fail(err, OMC_EFORMAT, "a schema must have a \"type\"");
+    for (unsigned kind = OMC_INT8; kind <= OMC_STRUCT; kind++)
+        if (rc_kind_name(kind) && omc_slice_is(type->u.bytes, rc_kind_name(kind))) {
+            schema->type = (uint8_t)kind;
+            return 0;
+        }
+    return rc_fail(err, OMC_EFORMAT,
+                   "\"type\" is '" RC_SLICE_FMT
+                   "'; known are boolean, int8, int16, int32, int64, float, double, bytes, "
+                   "string, array, map and struct",
+                   RC_SLICE_ARG(type->u.bytes));
+}
+
+static int get_optional(const omc_map *node, omc_schema *schema, rc_error *err)
+{
+    const omc_value *optional = omc_map_get(node, "optional");
+
+    schema->optional = true; /* OpenMessaging's builder: unless told. */
+    if (!optional || optional->kind == OMC_NULL)
+        return 0;
+    if (optional->kind == OMC_BOOLEAN)
+        schema->optional = optional->u.boolean;
+    else if (optional->kind != OMC_STRING ||
+             rc_parse_bool(optional->u.bytes, &schema->optional) < 0)
+        return rc_fail(err, OMC_EFORMAT, "\"optional\" must be true or false");
+    return 0;
+}
+
+static int get_version(const omc_map *node, omc_schema *schema, rc_error *err)
+{
+    const omc_value *version = omc_map_get(node, "version");
+    int64_t number;
+
+    if (!version || version->kind == OMC_NULL)
+        return 0;
+    if (version->kind != OMC_NUMBER_TEXT || rc_number_int64(version->text, &number) < 0 ||
+        number < INT32_MIN || number > INT32_MAX)
+        return rc_fail(err, OMC_EFORMAT, "\"version\" must be a whole number of 32 bits");
+    schema->has_version = true;
+    schema->version = (int32_t)number;
+    return 0;
+}
+
+static int get_parameters(const omc_map *node, omc_arena *arena, omc_schema *schema, rc_error *err)
+{
+    const omc_value *parameters = omc_map_get(node, "parameters");
+    omc_pair *pairs;
+    size_t count;
+
+    if (!parameters || parameters->kind == OMC_NULL)
+        return 0;
+    if (parameters->kind != OMC_MAP)
+        return rc_fail(err, OMC_EFORMAT, "\"parameters\" must be an object");
+    count = parameters->u.map->count;
+    pairs = omc_alloc(arena, count * sizeof *pairs);
+    for (size_t i = 0; i < count; i++) {
+        const omc_entry *entry = &parameters->u.map->entries[i];
+        omc_value text;
+        int r = get_string(&entry->value, arena, &text, err);
+
+        if (r < 0)
+            return r;
+        pairs[i].key = rc_arena_slice(arena, entry->key.u.bytes);
+        pairs[i].value = rc_arena_slice(arena, text.u.bytes);
+    }
+    schema->parameters = (omc_keyvalue){count, pairs};
+    return 0;
+}
+
+static int get_part(const omc_map *node, const char *name, omc_arena *arena, const omc_schema **ret,
+                    rc_error *err)
+{
+    const omc_value *part = omc_map_get(node, name);
+    int r;
+
+    if (!part || part->kind == OMC_NULL)
+        return rc_fail(err, OMC_EFORMAT, "the schema lacks \"%s\"", name);
+    r = rc_json_get_schema(part, arena, ret, err);
+    return r < 0 ? rc_wrap(err, r, "\"%s\"", name) : 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const omc_field *)a)->name, ((const omc_field *)b)->name);
+}
+
+/** As Java: a name may be given once. Sorting a copy keeps foreign schemas cheap. */
+static int check_names(const omc_field *fields, size_t count, rc_error *err)
+{
+    RC_AUTO_FREE omc_field *sorted = rc_malloc(count * sizeof *sorted + 1);
+
+    if (count)
+        memcpy(sorted, fields, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_names);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(sorted[i - 1].name, sorted[i].name) == 0)
+            return rc_fail(err, OMC_EFORMAT, "the struct has two fields '%s'", sorted[i].name);
+    return 0;
+}
+
+static int get_field(const omc_value *node, omc_arena *arena, omc_field *ret, rc_error *err)
+{
+    int r;
+
+    if (node->kind != OMC_MAP)
+        return rc_fail(err, OMC_EFORMAT, "a field must be an object, it is %s", shown(node));
+    r = get_text(node->u.map, "field", arena, &ret->name, err);
+    if (r < 0)
+        return r;
+    if (!ret->name)
+        return rc_fail(err, OMC_EFORMAT, "a field of the struct has no name (\"field\")");
+    r = rc_json_get_schema(node, arena, &ret->schema, err);
+    return r < 0 ? rc_wrap(err, r, "field '%s'", ret->name) : 0;
+}
+
+static int get_fields(const omc_map *node, omc_arena *arena, omc_schema *schema, rc_error *err)
+{
+    const omc_value *list = omc_map_get(node, "fields");
+    omc_field *fields;
+    size_t count;
+
+    if (!list || list->kind != OMC_ARRAY)
+        return rc_fail(err, OMC_EFORMAT, "\"fields\" of a struct must be an array");
+    count = list->u.array->count;
+    fields = omc_alloc(arena, count * sizeof *fields);
+    for (size_t i = 0; i < count; i++) {
+        int r = get_field(&list->u.array->items[i], arena, &fields[i], err);
+
+        if (r < 0)
+            return r;
+    }
+    schema->field_count = count;
+    schema->fields = fields;
+    return check_names(fields, count, err);
+}
+
+static int get_parts(const omc_map *node, omc_arena *arena, omc_schema *schema, rc_error *err)
+{
+    int r;
+
+    switch (schema->type) {
+    case OMC_ARRAY:
+        return get_part(node, "items", arena, &schema->value_schema, err);
+    case OMC_MAP:
+        r = get_part(node, "keys", arena, &schema->key_schema, err);
+        return r < 0 ? r : get_part(node, "values", arena, &schema->value_schema, err);
+    case OMC_STRUCT:
+        return get_fields(node, arena, schema, err);
+    default:
+        return 0;
+    }
+}
+
+static int get_default(const omc_map *node, omc_arena *arena, omc_schema *schema, rc_error *err)
+{
+    const omc_value *value = omc_map_get(node, "default");
+    omc_value read;
+    int r;
+
+    if (!value || value->kind == OMC_NULL)
+        return 0;
+    r = rc_json_get_value(schema, value, arena, &read, err);
+    if (r < 0)
+        return rc_wrap(err, r, "\"default\"");
+    schema->default_value = rc_value_copy(&read, arena);
+    schema->has_default = true;
+    return 0;
+}
+
+int rc_json_get_schema(const omc_value *node, omc_arena *arena, const omc_schema **ret,
+                       rc_error *err)
+{
+    const omc_map *map = node->u.map;
+    omc_schema *schema;
+    int r;
+
+    *ret = NULL;
+    if (node->kind == OMC_NULL)
+        return 0;
+    if (node->kind != OMC_MAP)
+        return rc_fail(err, OMC_EFORMAT, "a schema must be an object, it is %s", shown(node));
+    schema = omc_alloc0(arena, sizeof *schema);
+    r = get_type(map, schema, err);
+    if (r == 0)
+        r = get_optional(map, schema, err);
+    if (r == 0)
+        r = get_text(map, "name", arena, &schema->name, err);
+    if (r == 0)
+        r = get_version(map, schema, err);
+    if (r == 0)
+        r = get_text(map, "doc", arena, &schema->doc, err);
+    if (r == 0)
+        r = get_parameters(map, arena, schema, err);
+    if (r == 0)
+        r = get_parts(map, arena, schema, err);
+    if (r == 0)
+        r = get_default(map, arena, schema, err);
+    if (r == 0)
+        *ret = schema;
+    return r;
+}
