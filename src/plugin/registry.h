@@ -66,6 +66,9 @@ const char *rc_plugin_class(const omc_plugin *plugin, omc_arena *arena);
 rc_option_table rc_plugin_table(const omc_plugin *plugin);
 const char *rc_plugin_kind_name(unsigned kind); /**< "source" ... */
 
+/** The host services every plugin gets, for contexts made elsewhere. Lives as long as the process. */
+const omc_host *rc_plugin_host(void);
+
 /** The child's half of a probe: loads `file`, checks every plugin in it, and prints one JSON
  *  object with the plugins or the error on `fd`. Returns the exit code. */
 int rc_plugin_probe_main(const char *file, int fd);

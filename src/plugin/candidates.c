@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Which files `pluginPaths` means. A file stands for itself. In a folder, and in folders directly
+ * in it, every `NAME.so` is a plugin; `lib*.so` are libraries that plugins bring along. Java's
+ * `.jar` and `.zip` are listed too, so that they are refused with the reason and not overlooked.
+ */
+#include "plugin/registry_impl.h"
+
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+
+    return n > m && strcmp(text + n - m, end) == 0;
+}
+
+static bool is_plugin_name(const char *name)
+{
+    if (name[0] == '.')
+        return false;
+    if (ends_with(name, ".so"))
+        return strncmp(name, "lib", 3) != 0;
+    return ends_with(name, ".jar") || ends_with(name, ".zip");
+}
+
+/** Adds the real path of a file, so that one file under two names is loaded once. */
+static void add_file(rc_candidates *c, const char *path)
+{
+    char *real;
+
+    if (c->count > RC_SCAN_FILES_MAX)
+        return;
+    real = realpath(path, NULL);
+    if (!real)
+        return; /* It went away since it was listed. */
+    if (c->count == c->cap) {
+        c->cap = c->cap ? c->cap * 2 : 16;
+        c->files = rc_realloc(c->files, c->cap * sizeof *c->files);
+    }
+    c->files[c->count++] = real;
+}
+
+static void note_missing(rc_candidates *c, const char *path, int errnum)
+{
+    if (c->missing)
+        return;
+    c->missing = rc_strdup(path);
+    c->missing_errno = errnum;
+}
+
+static void add_folder(rc_candidates *c, const char *path, int depth)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *d;
+
+    if (!dir) {
+        note_missing(c, path, errno);
+        return;
+    }
+    while ((d = readdir(dir))) {
+        RC_AUTO_FREE char *child = NULL;
+        struct stat st;
+
+        if (d->d_name[0] == '.')
+            continue;
+        child = rc_path_join(path, d->d_name);
+        if (stat(child, &st) < 0)
+            continue;
+        if (S_ISDIR(st.st_mode) && depth == 0)
+            add_folder(c, child, depth + 1);
+        else if (S_ISREG(st.st_mode) && is_plugin_name(d->d_name))
+            add_file(c, child);
+    }
+    (void)closedir(dir);
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void sort_unique(rc_candidates *c)
+{
+    size_t kept = 0;
+
+    if (c->count == 0)
+        return;
+    qsort(c->files, c->count, sizeof *c->files, by_path);
+    for (size_t i = 1; i < c->count; i++) {
+        if (strcmp(c->files[kept], c->files[i]) == 0)
+            free(c->files[i]);
+        else
+            c->files[++kept] = c->files[i];
+    }
+    c->count = kept + 1;
+}
+
+void rc_candidates_collect(char *const *paths, rc_candidates *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    for (; paths && *paths; paths++) {
+        struct stat st;
+
+        if (stat(*paths, &st) < 0)
+            note_missing(ret, *paths, errno);
+        else if (S_ISDIR(st.st_mode))
+            add_folder(ret, *paths, 0);
+        else
+            add_file(ret, *paths);
+    }
+    sort_unique(ret);
+}
+
+void rc_candidates_release(rc_candidates *candidates)
+{
+    for (size_t i = 0; i < candidates->count; i++)
+        free(candidates->files[i]);
+    free(candidates->files);
+    free(candidates->missing);
+    memset(candidates, 0, sizeof *candidates);
+}
