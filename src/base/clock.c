@@ -214,13 +214,14 @@ void rc_fake_clock_advance(rc_fake_clock *fake, int64_t ms)
 void rc_format_time(int64_t wall_ms, char out[32])
 {
     int64_t ms = wall_ms % 1000;
-    time_t seconds;
+    time_t seconds = (time_t)(wall_ms / 1000);
     struct tm tm;
     size_t len;
 
-    if (ms < 0)
+    if (ms < 0) {
         ms += 1000;
-    seconds = (time_t)((wall_ms - ms) / 1000);
+        seconds--;
+    }
     if (!gmtime_r(&seconds, &tm) || tm.tm_year > 9999 - 1900 || tm.tm_year < -1900) {
         (void)snprintf(out, 32, "%lld ms", (long long)wall_ms);
         return;
