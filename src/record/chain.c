@@ -253,13 +253,27 @@ static int find_plugin(const setup *s, const words *w, unit *u)
     return -OMC_EINVAL;
 }
 
+/** The text behind "key 'x' = 'v': " or "key 'x': ", which full_key() says better. */
+static const char *without_key(const rc_problem *problem)
+{
+    const char *text = problem->text;
+    size_t key = strlen(problem->key), value = strlen(problem->value);
+
+    if (strncmp(text, "key '", 5) != 0 || strncmp(text + 5, problem->key, key) != 0)
+        return text;
+    text += 5 + key;
+    if (strncmp(text, "' = '", 5) == 0 && strncmp(text + 5, problem->value, value) == 0)
+        text += 5 + value;
+    return strncmp(text, "': ", 3) == 0 ? text + 3 : problem->text;
+}
+
 /** Takes over what the option engine said about keys without their prefix. */
 static void pass_problems(const setup *s, const words *w, const unit *u, const rc_problems *from)
 {
     for (size_t i = 0; i < from->count; i++)
         rc_problem_add(s->problems, from->items[i].warning, full_key(s, w, u, from->items[i].key),
                        from->items[i].value, "%s '%s' (class '%s'): %s", w->one, u->name,
-                       u->class_name, from->items[i].text);
+                       u->class_name, without_key(&from->items[i]));
 }
 
 /** Only the keys of own_table: a plugin without an option table takes all others. */
