@@ -21,17 +21,22 @@ static const char *const java_only[] = {
 /** Bytes of the list of plugins in the message, so that the advice behind it fits too. */
 #define LIST_MAX 520
 
+/**
+ * The nearest name without a package: packages are long and alike, so that with them every class
+ * would seem near to every other.
+ */
 static const char *nearest(const rc_view *view, const char *name)
 {
+    const char *dot = strrchr(name, '.');
     const char **all = rc_calloc(HASH_COUNT(view->names.hash) + 1, sizeof *all);
     const char *found;
     size_t count = 0;
     rc_name *n, *next;
 
     HASH_ITER(hh, view->names.hash, n, next)
-    if (n->key[0] == RC_FAMILY_CONNECTOR && n->entry)
+    if (n->key[0] == RC_FAMILY_CONNECTOR && n->entry && !strchr(n->key, '.'))
         all[count++] = n->key + 1;
-    found = rc_nearest(name, all, count);
+    found = rc_nearest(dot ? dot + 1 : name, all, count);
     free(all);
     return found;
 }
