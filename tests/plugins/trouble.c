@@ -226,12 +226,6 @@ static int source_init(void *task, const omc_source_context *ctx, omc_error *err
     return misbehave(s->o, ctx->connector, "init", INT64_MAX, err);
 }
 
-static void *fixed_more(omc_arena *arena, size_t n)
-{
-    (void)arena, (void)n;
-    abort();
-}
-
 /** A number may come back as an INT or, from JSON, as its text. */
 static int64_t number_of(const omc_value *value)
 {
@@ -246,14 +240,12 @@ static int64_t number_of(const omc_value *value)
 static int source_start(void *task, omc_error *err)
 {
     source *s = task;
-    static _Thread_local char memory[1 << 16];
-    omc_arena arena = {memory, memory + sizeof memory, fixed_more};
     const omc_map *offset = NULL;
     const omc_value *next;
     int r = misbehave(s->o, s->ctx->connector, "start", INT64_MAX, err);
 
     if (r == 0)
-        r = s->ctx->read_offset(s->ctx->host, &s->partition, &arena, &offset, err);
+        r = s->ctx->read_offset(s->ctx->host, &s->partition, NULL, &offset, err);
     if (r == 0 && (next = omc_map_get(offset, "next")) != NULL)
         s->next = number_of(next);
     return r;

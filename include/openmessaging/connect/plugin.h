@@ -111,7 +111,7 @@ typedef struct omc_source_context {
     OMC_TASK_CONTEXT;
     /**
      * Reads the committed offset of a source partition.
-     * @param arena     Holds the result.
+     * @param arena     Holds the result; NULL = the task's own, valid until after stop().
      * @param[out] ret  Set on success; NULL when nothing was committed.
      */
     int (*read_offset)(void *host, const omc_map *partition, omc_arena *arena,
