@@ -35,7 +35,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -226,28 +225,16 @@ static int source_init(void *task, const omc_source_context *ctx, omc_error *err
     return misbehave(s->o, ctx->connector, "init", INT64_MAX, err);
 }
 
-/** A number may come back as an INT or, from JSON, as its text. */
-static int64_t number_of(const omc_value *value)
-{
-    char text[32] = "";
-
-    if (value->kind != OMC_NUMBER_TEXT)
-        return value->u.i64;
-    memcpy(text, value->text.base, value->text.len < sizeof text ? value->text.len : 31);
-    return strtoll(text, NULL, 10);
-}
-
 static int source_start(void *task, omc_error *err)
 {
     source *s = task;
     const omc_map *offset = NULL;
-    const omc_value *next;
     int r = misbehave(s->o, s->ctx->connector, "start", INT64_MAX, err);
 
     if (r == 0)
         r = s->ctx->read_offset(s->ctx->host, &s->partition, NULL, &offset, err);
-    if (r == 0 && (next = omc_map_get(offset, "next")) != NULL)
-        s->next = number_of(next);
+    if (r == 0)
+        (void)omc_value_int64(omc_map_get(offset, "next"), &s->next);
     return r;
 }
 

@@ -241,6 +241,7 @@ typedef struct omc_record {
 /**
  * A batch of records and the arena that holds what they point to. The host makes and frees it.
  * Keep a batch past the call that handed it over only after ref(); give it back with unref().
+ * A sink that does so sets OMC_SINK_KEEPS.
  */
 typedef struct omc_batch {
     uint32_t size;        /**< sizeof of the host's struct. */
@@ -356,6 +357,52 @@ static inline const omc_value *omc_map_get(const omc_map *map, const char *key)
             omc_slice_is(map->entries[i].key.u.bytes, key))
             return &map->entries[i].value;
     return NULL;
+}
+
+/** Reads decimal digits with an optional '-'. @return false when it is anything else. */
+static inline bool omc_slice_int64(omc_slice text, int64_t *ret)
+{
+    bool minus = text.len > 1 && text.base[0] == '-';
+    int64_t number = 0; /* Kept negative, so that INT64_MIN fits. */
+    size_t i;
+
+    for (i = minus; i < text.len; i++) {
+        int digit = text.base[i] - '0';
+
+        if (digit < 0 || digit > 9 || number < (INT64_MIN + digit) / 10)
+            return false;
+        number = number * 10 - digit;
+    }
+    if (text.len == 0 || (!minus && number == INT64_MIN))
+        return false;
+    *ret = minus ? number : -number;
+    return true;
+}
+
+/**
+ * The whole number in a value: an integer kind, a DATETIME, or a number or string that is known by
+ * its text. Committed offsets come back with numbers as text.
+ * @return false when there is none (also for NULL); `ret` is then untouched.
+ */
+static inline bool omc_value_int64(const omc_value *value, int64_t *ret)
+{
+    if (!value)
+        return false;
+    switch (value->kind) {
+    case OMC_INT8:
+    case OMC_INT16:
+    case OMC_INT32:
+    case OMC_INT64:
+    case OMC_DATETIME:
+        *ret = value->u.i64;
+        return true;
+    case OMC_NUMBER_TEXT:
+        return omc_slice_int64(value->text, ret);
+    case OMC_STRING:
+        return omc_slice_int64(value->u.bytes, ret);
+    default:
+        return false;
+    }
 }
 
 #ifdef __cplusplus

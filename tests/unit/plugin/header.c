@@ -65,9 +65,31 @@ CHECK(OMC_SOURCE == 1 && OMC_CONVERTER == 5 && OMC_OPT_REGEX == 11);
 CHECK(OMC_FINISHED == -4096);
 CHECK(OMC_ABI_CURRENT >= 0x10000u);
 
+static int number(const char *text, int64_t *ret)
+{
+    omc_value value = omc_null();
+
+    value.kind = OMC_NUMBER_TEXT;
+    value.text = omc_slice_str(text);
+    return omc_value_int64(&value, ret);
+}
+
+/* The inline functions that are more than an assignment. */
 int main(void)
 {
     omc_error err = {0, 0, ""};
+    omc_value value = omc_integer(OMC_INT32, -3);
+    int64_t n = 7;
 
-    return omc_fail(&err, OMC_EINVAL, OMC_ERR_FATAL, "%d", 1) == -OMC_EINVAL ? 0 : 1;
+    if (omc_fail(&err, OMC_EINVAL, OMC_ERR_FATAL, "%d", 1) != -OMC_EINVAL || err.msg[0] != '1')
+        return 1;
+    if (number("", &n) || number("-", &n) || number("1.0", &n) || number("+1", &n) ||
+        number("9223372036854775808", &n) || number("-9223372036854775809", &n) ||
+        number("99999999999999999999", &n) || omc_value_int64(NULL, &n) || n != 7)
+        return 2;
+    if (!number("9223372036854775807", &n) || n != INT64_MAX ||
+        !number("-9223372036854775808", &n) || n != INT64_MIN || !number("-0", &n) || n != 0 ||
+        !number("42", &n) || n != 42 || !omc_value_int64(&value, &n) || n != -3)
+        return 3;
+    return 0;
 }
