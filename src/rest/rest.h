@@ -7,15 +7,16 @@
 #ifndef RC_REST_H
 #define RC_REST_H
 
+#include "base/buf.h"
 #include "net/loop.h"
 #include "worker/worker.h"
 
 typedef struct rc_rest rc_rest;
 
 typedef struct rc_rest_config {
-    const char *host; /**< Address to listen on, e.g. 127.0.0.1 or ::1 */
-    int port;         /**< 0 = any free one */
-    bool java_status; /**< rest.compat.status=java: compatible routes answer errors with 200. */
+    const char *host;   /**< Address to listen on, e.g. 127.0.0.1 or ::1 */
+    int port;           /**< 0 = any free one */
+    bool java_status;   /**< rest.compat.status=java: compatible routes answer errors with 200. */
     int64_t timeout_ms; /**< Longest wait for the worker's reply; default 90,000. */
 } rc_rest_config;
 
@@ -23,6 +24,8 @@ typedef struct rc_rest_config {
 int rc_rest_start(rc_loop *loop, const rc_rest_config *config, rc_rest **ret, rc_error *err);
 void rc_rest_attach(rc_rest *rest, rc_worker *worker); /**< NULL detaches: 503 again. */
 int rc_rest_port(const rc_rest *rest);
+/** Appends docs/rest.md, written from the table of routes. Any thread. */
+void rc_rest_describe(rc_buf *out);
 /** Closes all connections; waiting requests get 503. On the loop's thread. NULL is allowed. */
 void rc_rest_stop(rc_rest *rest);
 
