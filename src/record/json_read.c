@@ -740,7 +740,7 @@ static int read_envelope(struct reader *rd, rc_json_envelope *envelope, bool *re
         return fail(rd, "an object");
     if (!enter(rd, '}'))
         return read_end(rd);
-    while (more) {
+    while (more > 0) {
         int r = read_envelope_member(rd, envelope);
 
         if (r < 0)
