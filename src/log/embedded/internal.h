@@ -318,7 +318,8 @@ static inline rc_embedded *rc_embedded_of(rc_log *log)
 
 static inline rc_segment *rc_newest(const rc_embedded *log)
 {
-    return log->segments ? log->segments->prev : NULL; /* utlist: the head knows the tail */
+    RC_ASSERT(log->segments && log->segments->prev); /* there is always one after recovery */
+    return log->segments->prev;                      /* utlist: the head knows the tail */
 }
 
 /** [mu] Offset of the first message kept. */

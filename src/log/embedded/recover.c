@@ -60,7 +60,8 @@ static int list_segments(rc_embedded *log, UT_array *ids, rc_error *err)
                               log->dir, entry->d_name);
     }
     (void)closedir(dir);
-    utarray_sort(ids, by_id);
+    if (utarray_len(ids) > 1)
+        utarray_sort(ids, by_id);
     return r;
 }
 
