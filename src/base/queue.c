@@ -58,6 +58,7 @@ static void ring_grow(rc_queue *q)
     size_t cap = RC_MIN(q->cap * 2, q->max);
     void **ring = rc_calloc(cap, sizeof *ring);
 
+    RC_ASSERT(q->cap > 0 && q->cap < cap);
     for (size_t i = 0; i < q->len; i++)
         ring[i] = q->ring[(q->head + i) % q->cap];
     free(q->ring);

@@ -6,7 +6,7 @@
  */
 #include "config/options.h"
 
-#define INDEX_FROM 32
+#define INDEX_FROM ((size_t)32)
 
 static uint64_t hash_key(rc_slice key)
 {

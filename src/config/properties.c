@@ -176,6 +176,8 @@ static int read_escape(struct reader *r, rc_buf *out)
     case 'f':
         rc_buf_char(out, '\f');
         return 0;
+    case '\0':
+        return refuse(r, r->line, "a NUL byte; is this a text file?");
     default:
         rc_buf_char(out, c);
         return 0;
@@ -253,8 +255,8 @@ static int first_line_of(const struct reader *r, rc_slice text, rc_slice key)
                            .end = text.base + text.len,
                            .line = 1,
                            .arena = r->arena};
-    rc_slice found;
-    rc_slice value;
+    rc_slice found = {0};
+    rc_slice value = {0};
 
     while (next_line(&again) && read_pair(&again, buf, &found, &value) == 0)
         if (omc_slice_eq(found, key))
@@ -265,8 +267,8 @@ static int first_line_of(const struct reader *r, rc_slice text, rc_slice key)
 static int parse_utf8(struct reader *r, rc_slice text, const omc_keyvalue **ret)
 {
     RC_AUTO(rc_buf) buf = &(rc_buf)RC_BUF(text.len * 2);
-    rc_slice key;
-    rc_slice value;
+    rc_slice key = {0};
+    rc_slice value = {0};
     rc_kv kv;
 
     rc_kv_init(&kv, r->arena);

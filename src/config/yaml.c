@@ -190,7 +190,7 @@ static int check_keys(struct builder *b, const rc_yaml *map)
     for (const rc_yaml *child = map->children; child; child = child->next)
         sorted[count++] = child;
     if (count > 1)
-        qsort(sorted, count, sizeof *sorted, compare_children);
+        qsort(sorted, count, sizeof(rc_yaml *), compare_children);
     for (size_t i = 1; i < count; i++)
         if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0 &&
             (!twice || sorted[i]->key_line < twice->key_line)) {

@@ -118,6 +118,8 @@ static void other_inputs_are_refused(void **state)
     assert_int_equal(rc_properties_parse("f", omc_slice_of("a=\0", 3), &arena.pub, &kv, &err),
                      -OMC_EINVAL);
     assert_string_equal(err.msg, "f:1: a NUL byte; is this a text file?");
+    assert_int_equal(rc_properties_parse("f", omc_slice_of("a=\\\0", 4), &arena.pub, &kv, &err),
+                     -OMC_EINVAL);
     assert_int_equal(rc_properties_parse("f", omc_slice_of(wide, RC_CONFIG_FILE_MAX + 1),
                                          &arena.pub, &kv, &err),
                      -OMC_EINVAL);
