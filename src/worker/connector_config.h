@@ -16,30 +16,30 @@
 #define RC_TASKS_MAX 1000
 
 typedef struct rc_connector_options {
-    const char *connector_class;   /**< connector.class */
-    int64_t max_tasks;             /**< max.tasks, alias tasks.max; 1 */
-    const char *key_converter;     /**< key.converter; NULL = worker's */
-    const char *value_converter;   /**< value.converter */
-    const char *tolerance;         /**< errors.tolerance = none | all */
-    int64_t retry_timeout_ms;      /**< errors.retry.timeout, 0; -1 = for ever */
-    int64_t retry_delay_max_ms;    /**< errors.retry.delay.max.ms, 60,000 */
-    bool errors_log;               /**< errors.log.enable */
-    bool errors_log_messages;      /**< errors.log.include.messages */
-    const char *dlq_topic;         /**< errors.deadletterqueue.topic.name */
-    int64_t dlq_queues;            /**< errors.deadletterqueue.write.queue.nums, 8 */
-    bool dlq_context;              /**< errors.deadletterqueue.context.properties.enable */
-    int64_t commit_interval_ms;    /**< offset.commit.interval; 0 = worker's */
+    const char *connector_class; /**< connector.class */
+    int64_t max_tasks;           /**< max.tasks, alias tasks.max; 1 */
+    const char *key_converter;   /**< key.converter; NULL = worker's */
+    const char *value_converter; /**< value.converter */
+    const char *tolerance;       /**< errors.tolerance = none | all */
+    int64_t retry_timeout_ms;    /**< errors.retry.timeout, 0; -1 = for ever */
+    int64_t retry_delay_max_ms;  /**< errors.retry.delay.max.ms, 60,000 */
+    bool errors_log;             /**< errors.log.enable */
+    bool errors_log_messages;    /**< errors.log.include.messages */
+    const char *dlq_topic;       /**< errors.deadletterqueue.topic.name */
+    int64_t dlq_queues;          /**< errors.deadletterqueue.write.queue.nums, 8 */
+    bool dlq_context;            /**< errors.deadletterqueue.context.properties.enable */
+    int64_t commit_interval_ms;  /**< offset.commit.interval; 0 = worker's */
     /* sources */
-    const char *topic;             /**< connect.topicname */
-    const char *ordering;          /**< ordering = partition | key | none */
-    const char *exactly_once;      /**< exactly.once.support = requested | required */
-    int64_t batch_records;         /**< batch.records.max */
-    int64_t batch_bytes;           /**< batch.bytes.max */
+    const char *topic;        /**< connect.topicname */
+    const char *ordering;     /**< ordering = partition | key | none */
+    const char *exactly_once; /**< exactly.once.support = requested | required */
+    int64_t batch_records;    /**< batch.records.max */
+    int64_t batch_bytes;      /**< batch.bytes.max */
     /* sinks */
-    omc_list topics;               /**< connect.topicnames (',' or ';') */
-    const char *group;             /**< task.group.id; default connect-<name> */
-    const char *consume_from;      /**< consume.from.where */
-    int64_t consume_from_ms;       /**< consume.from.timestamp, ms since 1970 */
+    omc_list topics;          /**< connect.topicnames (',' or ';') */
+    const char *group;        /**< task.group.id; default connect-<name> */
+    const char *consume_from; /**< consume.from.where */
+    int64_t consume_from_ms;  /**< consume.from.timestamp, ms since 1970 */
 } rc_connector_options;
 
 extern const rc_option_table rc_source_options;

@@ -63,9 +63,9 @@ typedef struct rc_task_view {
     rc_state state;
     const char *trace; /**< Why it is FAILED, RESTARTING, STALLED or STUCK; NULL otherwise. */
     const omc_keyvalue *config; /**< Secrets masked. */
-    int64_t since_ms;   /**< Wall time of the last state change. */
-    int64_t retry_in_ms; /**< RESTARTING: until the next try. */
-    rc_task_metrics *metrics; /**< Valid as long as the reply. */
+    int64_t since_ms;           /**< Wall time of the last state change. */
+    int64_t retry_in_ms;        /**< RESTARTING: until the next try. */
+    rc_task_metrics *metrics;   /**< Valid as long as the reply. */
 } rc_task_view;
 
 typedef struct rc_connector_view {
@@ -101,12 +101,12 @@ typedef enum rc_request_kind {
     RC_REQUEST_PAUSE,
     RC_REQUEST_RESUME,
     RC_REQUEST_STOP,
-    RC_REQUEST_RESTART,      /**< Connector with its tasks, or only failed ones. */
-    RC_REQUEST_RESTART_TASK, /**< One task. */
-    RC_REQUEST_VALIDATE,     /**< Checks `config` without storing; problems in the reply. */
-    RC_REQUEST_OFFSETS,      /**< Positions or offsets of a connector. */
+    RC_REQUEST_RESTART,       /**< Connector with its tasks, or only failed ones. */
+    RC_REQUEST_RESTART_TASK,  /**< One task. */
+    RC_REQUEST_VALIDATE,      /**< Checks `config` without storing; problems in the reply. */
+    RC_REQUEST_OFFSETS,       /**< Positions or offsets of a connector. */
     RC_REQUEST_OFFSETS_RESET, /**< Forgets them; the connector must be STOPPED (-OMC_ESTATE). */
-    RC_REQUEST_RELOAD        /**< Scans the plugin paths again. */
+    RC_REQUEST_RELOAD         /**< Scans the plugin paths again. */
 } rc_request_kind;
 
 struct rc_reply;
@@ -121,17 +121,17 @@ typedef struct rc_request {
     const omc_keyvalue *config;
     const char *const *remove; /**< PATCH; NULL-terminated or NULL. */
     bool refuse_same;
-    bool only_failed;      /**< RESTART */
-    int64_t expected;      /**< Version for conditional writes; -1 = any. */
+    bool only_failed;        /**< RESTART */
+    int64_t expected;        /**< Version for conditional writes; -1 = any. */
     rc_target_state initial; /**< CREATE, PUT: state of a new one; 0 = STARTED. */
     rc_reply_fn *done;
     void *arg;
 } rc_request;
 
 typedef struct rc_reply {
-    int result;    /**< 0 or -OMC_E...; see rc_request_kind. */
+    int result; /**< 0 or -OMC_E...; see rc_request_kind. */
     rc_error err;
-    bool created;  /**< PUT: it was new. */
+    bool created;                        /**< PUT: it was new. */
     const rc_connector_view *connectors; /**< The ones concerned, after the change. */
     size_t count;
     const rc_problem *problems; /**< VALIDATE, CREATE, PUT, PATCH */

@@ -165,7 +165,7 @@ typedef struct omc_task_configs {
 /** The connector half, shared by sources and sinks. Without task_configs there is one task. */
 #define OMC_CONNECTOR_OPS                                                                         \
     uint32_t size;                                                                                \
-    uint32_t flags; /**< OMC_SOURCE_* */                                                          \
+    uint32_t flags; /**< OMC_SOURCE_*, OMC_SINK_* */                                              \
     size_t connector_state_size; /**< Zeroed by the host; 0 = no connector half. */              \
     size_t task_state_size;      /**< Zeroed by the host. */                                      \
     /** Checks what the option table cannot (combinations, reachability is not its job). */       \
@@ -176,6 +176,8 @@ typedef struct omc_task_configs {
 
 /** flags: poll continues exactly after any committed position (files, logs, sequences). */
 #define OMC_SOURCE_REPLAYS 1u
+/** flags: put keeps batches with ref(); the host then gives each batch bytes of its own. */
+#define OMC_SINK_KEEPS 2u
 
 /** What became of one record of a batch. */
 typedef struct omc_send_result {

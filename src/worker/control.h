@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the control thread: connectors, their generations and task slots, the calls into
+ * plugins, and the ops that come from outside. Private to the room.
+ *
+ * Only the control thread touches connectors and slots. Everybody else posts an op.
+ *
+ *   request ----+
+ *   task state -+--> op queue --> control thread --> commands to tasks, calls to plugins, replies
+ *   call done --+
+ */
+#ifndef RC_CONTROL_H
+#define RC_CONTROL_H
+
+#include "worker/task.h"
+
+#include <uthash.h>
+
+#define RC_REQUESTS_MAX 1024
+#define RC_CALLS_MAX 8
+
+/** A started connector: its plan, its plugin's connector half, its tasks' configurations.
+ *  Made and ended by calls (a call thread at a time), read by the control thread in between. */
+typedef struct rc_generation {
+    rc_arena arena;
+    rc_worker *worker;
+    const char *connector;
+    int64_t number;
+    rc_connector_plan plan;
+    omc_config config;
+    void *instance; /* connector half; NULL without one */
+    omc_connector_context ctx;
+    bool started; /* connector_start was called: connector_stop is due */
+    size_t task_count;
+    const omc_keyvalue **tasks; /* whole configuration of each */
+} rc_generation;
+
+typedef enum rc_call_kind {
+    RC_CALL_CHECK,
+    RC_CALL_START,
+    RC_CALL_STOP,
+    RC_CALL_RELOAD
+} rc_call_kind;
+typedef enum rc_call_progress {
+    RC_CALL_WAITING, /* for one of RC_CALLS_MAX threads */
+    RC_CALL_RUNNING,
+    RC_CALL_DONE /* its op is posted */
+} rc_call_progress;
+
+/** One call into a connector plugin, on a thread of its own, under a deadline. */
+typedef struct rc_call {
+    struct rc_call *prev, *next;
+    rc_call_kind kind;
+    rc_worker *worker;
+    char *connector;
+    int64_t incarnation;
+    rc_arena arena;             /* CHECK: results; all: inputs */
+    const omc_keyvalue *config; /* CHECK, START */
+    int64_t generation_number;  /* START */
+    rc_generation *generation;  /* START: result; STOP: input */
+    struct rc_op *request;      /* CHECK, RELOAD: whose */
+    rc_problems problems;       /* CHECK */
+    const omc_plugin *plugin;   /* CHECK: result */
+    int result;
+    rc_error err;
+    rc_call_progress progress; /* RUNNING -> DONE under worker->mu by the call's thread */
+    bool abandoned;            /* guarded by worker->mu; set only while RUNNING */
+    int64_t timeout_ms;
+    int64_t deadline_ns; /* set when it runs */
+} rc_call;
+
+typedef struct rc_task_slot {
+    int id;
+    const omc_keyvalue *config; /* in the generation */
+    rc_state state;
+    rc_error why;
+    int64_t since_ms;
+    rc_task *task; /* NULL = not running */
+    rc_task_metrics *metrics;
+    bool stopping;
+    int64_t stop_deadline_ns;
+    int failures;     /* in a row without progress */
+    int64_t progress; /* records moved when it was last started */
+    int64_t retry_ns; /* RESTARTING: when; 0 = not waiting */
+} rc_task_slot;
+
+typedef enum rc_phase { RC_IDLE, RC_STARTING, RC_RUNNING, RC_STOPPING, RC_ENDING } rc_phase;
+
+typedef struct rc_connector {
+    char *name;
+    rc_arena memory; /* of config */
+    const omc_keyvalue *config;
+    int64_t version, incarnation;
+    rc_target_state target;
+    rc_phase phase;
+    rc_state state;
+    rc_error why;
+    int64_t since_ms;
+    int failures;
+    int64_t retry_ns;
+    bool deleted;
+    bool again;    /* stop, then start with the present configuration */
+    bool stuck;    /* a task of this generation was abandoned: its plugin may still use it */
+    rc_call *call; /* START or STOP under way */
+    rc_generation *generation;
+    const omc_plugin *plugin; /* last known, for views */
+    rc_task_slot *slots;
+    size_t slot_count;
+    UT_hash_handle hh;
+} rc_connector;
+
+typedef enum rc_op_kind {
+    RC_OP_REQUEST,
+    RC_OP_CALL_DONE,
+    RC_OP_TASK_STATE,
+    RC_OP_TASK_ENDED,
+    RC_OP_RECONFIGURE,
+    RC_OP_RAISE
+} rc_op_kind;
+
+typedef struct rc_op {
+    struct rc_op *next;
+    rc_op_kind kind;
+    rc_arena arena;
+    rc_request request; /* RC_OP_REQUEST: deep copy */
+    rc_call *call;
+    const char *connector;
+    int64_t number; /* generation */
+    int task_id;
+    rc_task *task;
+    rc_state state;
+    rc_ending ending;
+    rc_error err;
+} rc_op;
+
+struct rc_worker {
+    rc_worker_setup setup;
+    pthread_t thread;
+    int64_t started_ms;
+    pthread_mutex_t mu; /* guards ops, request_count, stopping, calls' progress and abandoned */
+    pthread_cond_t cond;
+    rc_op *ops;
+    size_t request_count;
+    bool stopping;
+    int64_t stop_deadline_ns;
+    /* control thread only: */
+    bool closing; /* stopping, as the control thread knows it */
+    rc_connector *connectors;
+    rc_call *calls;
+    size_t call_count; /* running */
+    int64_t next_generation;
+    int abandoned;
+};
+
+/* control.c */
+rc_op *rc_op_new(rc_op_kind kind);
+void rc_op_free(rc_op *op);
+void rc_control_post(rc_worker *worker, rc_op *op);
+void *rc_control_main(void *worker);
+rc_connector *rc_control_find(rc_worker *worker, const char *name);
+void rc_control_changed(rc_worker *worker);
+int64_t rc_control_now(rc_worker *worker);
+
+/* calls.c */
+rc_call *rc_call_new(rc_worker *worker, rc_call_kind kind, const char *connector,
+                     int64_t incarnation);
+void rc_call_submit(rc_call *call, int64_t timeout_ms);
+void rc_call_finished(rc_call *call); /* control thread, after RC_OP_CALL_DONE: off the list */
+void rc_call_free(rc_call *call);
+void rc_calls_expire(rc_worker *worker);
+int64_t rc_calls_deadline(rc_worker *worker);
+
+/* generation.c: bodies of calls, on the call's thread */
+void rc_generation_check(rc_call *call);
+void rc_generation_start(rc_call *call);
+void rc_generation_stop(rc_call *call);
+void rc_generation_reload(rc_call *call);
+void rc_generation_free(rc_generation *generation);
+/* task.c: what plugins get from their host */
+const omc_host *rc_host_services(void);
+
+/* lifecycle.c */
+rc_connector *rc_lifecycle_add(rc_worker *worker, const rc_stored_connector *stored);
+void rc_lifecycle_config(rc_worker *worker, rc_connector *c, const rc_stored_connector *stored);
+void rc_lifecycle_converge(rc_worker *worker, rc_connector *c);
+void rc_lifecycle_call_done(rc_worker *worker, rc_call *call);
+void rc_lifecycle_call_expired(rc_worker *worker, rc_call *call);
+void rc_lifecycle_task_state(rc_worker *worker, const rc_op *op);
+void rc_lifecycle_task_ended(rc_worker *worker, const rc_op *op);
+void rc_lifecycle_restart(rc_worker *worker, rc_connector *c, bool only_failed);
+int rc_lifecycle_restart_task(rc_worker *worker, rc_connector *c, int id, rc_error *err);
+void rc_lifecycle_timers(rc_worker *worker);
+int64_t rc_lifecycle_deadline(rc_worker *worker);
+bool rc_lifecycle_all_idle(rc_worker *worker);
+void rc_lifecycle_state(rc_worker *worker, rc_connector *c, rc_state state, const rc_error *why);
+void rc_lifecycle_free(rc_worker *worker, rc_connector *c);
+
+/* requests.c */
+void rc_requests_handle(rc_worker *worker, rc_op *op);
+void rc_requests_checked(rc_worker *worker, rc_call *call);
+void rc_requests_reloaded(rc_call *call);
+void rc_requests_refuse(rc_op *op, int code, const char *text);
+
+/* views.c */
+const rc_connector_view *rc_views_make(rc_worker *worker, rc_connector *only, omc_arena *arena,
+                                       size_t *ret_count);
+
+#endif

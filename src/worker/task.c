@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What source and sink tasks have in common: the thread, the commands, the brackets around plugin
+ * calls, retries of records, and the services given to plugins.
+ *
+ * A task owns copies of everything it needs, so that a task whose plugin hangs can be let go
+ * without anybody having to keep its connector alive.
+ */
+#include "worker/task_internal.h"
+
+#include "base/diag.h"
+
+#include <errno.h>
+#include <poll.h>
+
+/* ---- commands and plugin calls ------------------------------------------------------------ */
+
+void rc_task_enter(rc_task *task, const char *call)
+{
+    pthread_mutex_lock(&task->mu);
+    task->call = call;
+    task->call_ns = rc_mono_ns(task->clock);
+    pthread_mutex_unlock(&task->mu);
+}
+
+bool rc_task_leave(rc_task *task)
+{
+    pthread_mutex_lock(&task->mu);
+    task->call = NULL;
+    task->gone = task->abandoned;
+    pthread_mutex_unlock(&task->mu);
+    return !task->gone;
+}
+
+const char *rc_task_call(rc_task *task, int64_t *ret_ms)
+{
+    const char *call;
+
+    pthread_mutex_lock(&task->mu);
+    call = task->call ? task->call : "";
+    *ret_ms = task->call ? (rc_mono_ns(task->clock) - task->call_ns) / 1000000 : 0;
+    pthread_mutex_unlock(&task->mu);
+    return call;
+}
+
+rc_command rc_task_commanded(rc_task *task)
+{
+    rc_command command;
+
+    pthread_mutex_lock(&task->mu);
+    command = task->command;
+    pthread_mutex_unlock(&task->mu);
+    return command;
+}
+
+void rc_task_clear_wake(rc_task *task)
+{
+    rc_wake_clear(&task->wake);
+    /* A stop that came before the clear must stay visible to plugins that poll wake_fd. */
+    if (rc_task_commanded(task) == RC_COMMAND_STOP)
+        rc_wake_set(&task->wake);
+}
+
+static void call_wake(rc_task *task)
+{
+    if (task->plan.plugin->kind == OMC_SOURCE) {
+        const omc_source_ops *ops = task->plan.plugin->ops;
+
+        if (ops->wake)
+            ops->wake(task->state);
+    } else {
+        const omc_sink_ops *ops = task->plan.plugin->ops;
+
+        if (ops->wake)
+            ops->wake(task->state);
+    }
+}
+
+void rc_task_command(rc_task *task, rc_command command)
+{
+    pthread_mutex_lock(&task->mu);
+    task->command = command;
+    pthread_cond_broadcast(&task->cond);
+    rc_wake_set(&task->wake);
+    /* Under the lock, so that wake() never runs beside or after stop(). */
+    if (task->wakeable)
+        call_wake(task);
+    pthread_mutex_unlock(&task->mu);
+}
+
+void rc_task_report(rc_task *task, rc_state state, const rc_error *why)
+{
+    if (task->reported == state)
+        return;
+    task->reported = state;
+    task->setup.report(task->setup.arg, task, state, why);
+}
+
+void rc_task_sleep(rc_task *task, int64_t ms)
+{
+    struct pollfd fd = {.fd = task->wake.fd, .events = POLLIN};
+
+    (void)poll(&fd, 1, ms < 0 ? -1 : (int)RC_MIN(ms, (int64_t)3600000));
+}
+
+int rc_task_back_off(rc_task *task, int64_t ms)
+{
+    int64_t deadline = rc_mono_ns(task->clock) + ms * 1000000;
+    int r = 0;
+
+    pthread_mutex_lock(&task->mu);
+    while (task->command != RC_COMMAND_STOP && r != -OMC_ETIMEDOUT)
+        r = task->clock->wait(task->clock, &task->cond, &task->mu, deadline);
+    r = task->command == RC_COMMAND_STOP ? -OMC_ECANCELED : 0;
+    pthread_mutex_unlock(&task->mu);
+    return r;
+}
+
+/* ---- failed records ----------------------------------------------------------------------- */
+
+int rc_task_try_again(rc_task *task, rc_attempt *attempt, rc_failure *failure)
+{
+    switch (rc_errors_record(&task->errors, attempt, &failure->err)) {
+    case RC_VERDICT_RETRY:
+        return rc_task_back_off(task, attempt->delay_ms) < 0
+                   ? rc_fail(&failure->err, OMC_ECANCELED, "stopped while trying again")
+                   : RC_RECORD_KEEP;
+    case RC_VERDICT_SKIP:
+        return RC_RECORD_SKIPPED;
+    case RC_VERDICT_FAIL:
+        break;
+    }
+    return -failure->err.code;
+}
+
+int rc_task_transform(rc_task *task, omc_record *record, omc_arena *arena, rc_failure *failure)
+{
+    for (size_t i = 0; i < rc_chain_length(task->chain); i++) {
+        omc_record before = *record;
+        rc_attempt attempt = {0};
+        int r;
+
+        while ((r = rc_chain_apply(task->chain, i, record, arena, &failure->err)) < 0) {
+            *record = before;
+            failure->stage = RC_STAGE_TRANSFORMATION;
+            failure->class_name = rc_chain_class(task->chain, i);
+            r = rc_task_try_again(task, &attempt, failure);
+            if (r != RC_RECORD_KEEP)
+                return r;
+        }
+        if (r == OMC_DROP)
+            return RC_RECORD_DROPPED;
+    }
+    return RC_RECORD_KEEP;
+}
+
+static void log_skipped(rc_task *task, const rc_failure *failure)
+{
+    rc_slice key = failure->message ? failure->message->keys : omc_slice_of("", 0);
+
+    if (task->plan.options.errors_log_messages)
+        rc_warn(task->who,
+                "skipped a record (errors.tolerance=all): stage %s, class %s, topic %s, queue %d, "
+                "offset %lld, key '" RC_SLICE_FMT "': %s",
+                rc_stage_name(failure->stage), failure->class_name ? failure->class_name : "-",
+                failure->topic ? failure->topic : "-", failure->queue, (long long)failure->offset,
+                RC_SLICE_ARG(key), failure->err.msg);
+    else
+        rc_warn(task->who, "skipped a record (errors.tolerance=all): stage %s, class %s: %s",
+                rc_stage_name(failure->stage), failure->class_name ? failure->class_name : "-",
+                failure->err.msg);
+}
+
+int rc_task_skipped(rc_task *task, rc_append *append, const rc_failure *failure, rc_error *err)
+{
+    int r;
+
+    rc_metric_add(task->metrics, RC_TM_SKIPPED, 1);
+    if (task->plan.options.errors_log)
+        log_skipped(task, failure);
+    if (!task->dead_letter)
+        return 0;
+    r = rc_dead_letter_add(task->dead_letter, append, failure, err);
+    if (r == 0)
+        rc_metric_add(task->metrics, RC_TM_DEAD_LETTERS, 1);
+    return r;
+}
+
+/* ---- services for plugins ------------------------------------------------------------------ */
+
+const omc_host *rc_host_services(void)
+{
+    static const omc_host host = {.size = sizeof host,
+                                  .abi = OMC_ABI_CURRENT,
+                                  .name = "rocketmq-connect",
+                                  .version = RC_VERSION,
+                                  .log = rc_diag};
+
+    return &host;
+}
+
+static bool counter_name_ok(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 0 && len < sizeof((rc_plugin_counter *)0)->name &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
+}
+
+void rc_task_plugin_count(void *host, const char *name, int64_t delta)
+{
+    rc_task *task = host;
+    rc_task_metrics *metrics = task->metrics;
+    int count = atomic_load_explicit(&metrics->plugin_count, memory_order_acquire);
+
+    for (int i = 0; i < count; i++)
+        if (strcmp(metrics->plugin[i].name, name) == 0) {
+            atomic_fetch_add_explicit(&metrics->plugin[i].value, delta, memory_order_relaxed);
+            return;
+        }
+    if (count == RC_PLUGIN_COUNTERS_MAX || !counter_name_ok(name)) {
+        rc_warn(task->who,
+                "counter '%.60s' of the plugin is dropped: at most %d names of [a-z0-9_]", name,
+                RC_PLUGIN_COUNTERS_MAX);
+        return;
+    }
+    memcpy(metrics->plugin[count].name, name, strlen(name) + 1);
+    atomic_store_explicit(&metrics->plugin[count].value, delta, memory_order_relaxed);
+    atomic_store_explicit(&metrics->plugin_count, count + 1, memory_order_release);
+}
+
+void rc_task_plugin_log(void *host, omc_log_level level, const char *fmt, ...)
+{
+    rc_task *task = host;
+    va_list ap;
+
+    va_start(ap, fmt);
+    rc_diag_v(level, task->who, fmt, ap);
+    va_end(ap);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static int open_parts(rc_task *task, rc_error *err)
+{
+    rc_plugin_finder finder = rc_registry_finder(task->setup.worker->registry);
+    const rc_connector_options *options = &task->plan.options;
+    int r;
+
+    r = rc_converter_new(&finder, options->key_converter, true, "key.converter.", task->config.raw,
+                         &task->key, err);
+    if (r == 0)
+        r = rc_converter_new(&finder, options->value_converter, false, "value.converter.",
+                             task->config.raw, &task->value, err);
+    if (r == 0)
+        r = rc_chain_new(&finder, task->config.raw, &task->chain, err);
+    if (r == 0 && options->dlq_topic[0])
+        r = rc_dead_letter_open(task->log, options, task->setup.connector, task->setup.id,
+                                task->setup.worker_config->auto_create_topics, task->clock,
+                                &task->dead_letter, err);
+    return r;
+}
+
+static void close_parts(rc_task *task)
+{
+    rc_dead_letter_close(RC_TAKE(task->dead_letter));
+    rc_chain_free(RC_TAKE(task->chain));
+    rc_converter_free(RC_TAKE(task->value));
+    rc_converter_free(RC_TAKE(task->key));
+}
+
+static void *task_main(void *arg)
+{
+    rc_task *task = arg;
+    rc_ending ending = RC_ENDED_FAILED;
+    rc_error err = {0};
+
+    if (open_parts(task, &err) == 0)
+        ending = task->plan.plugin->kind == OMC_SOURCE ? rc_source_run(task, &err)
+                                                       : rc_sink_run(task, &err);
+    if (task->gone)
+        return NULL; /* abandoned: nothing here may be touched any more */
+    close_parts(task);
+    task->setup.ended(task->setup.arg, task, ending, ending == RC_ENDED_FAILED ? &err : NULL);
+    return NULL;
+}
+
+static void parse_options(rc_task *task)
+{
+    rc_option_table tables[2];
+    rc_problems problems;
+    void *structs[2] = {&task->plan.options, NULL};
+    size_t count = rc_connector_tables(task->plan.plugin, tables);
+
+    if (count == 2)
+        structs[1] = omc_alloc0(&task->memory.pub, RC_MAX(tables[1].options_size, (size_t)1));
+    rc_problems_init(&problems, &task->memory.pub);
+    /* Checked when the connector was accepted; a task's own keys are the plugin's affair. */
+    (void)rc_options_parse(tables, count, task->config.raw, 0, structs, &task->memory.pub,
+                           &problems);
+    task->config.options = structs[1];
+    if (!task->plan.options.key_converter)
+        task->plan.options.key_converter = task->setup.worker_config->key_converter;
+    if (!task->plan.options.value_converter)
+        task->plan.options.value_converter = task->setup.worker_config->value_converter;
+    if (!task->plan.options.group || !task->plan.options.group[0])
+        task->plan.options.group =
+            rc_arena_format(&task->memory.pub, "connect-%s", task->setup.connector);
+    if (task->plan.options.commit_interval_ms == 0)
+        task->plan.options.commit_interval_ms = task->setup.worker_config->commit_interval_ms;
+}
+
+static rc_task *task_new(const rc_task_setup *setup)
+{
+    rc_task *task = rc_calloc(1, sizeof *task);
+    omc_arena *arena = &task->memory.pub;
+
+    rc_arena_init(&task->memory, 4096);
+    task->setup = *setup;
+    task->setup.connector = omc_copy(arena, setup->connector, strlen(setup->connector));
+    task->name = rc_arena_format(arena, "%s-%d", setup->connector, setup->id);
+    task->who = rc_arena_format(arena, "task %s", task->name);
+    task->clock = setup->worker->clock;
+    task->log = setup->worker->log;
+    task->metrics = rc_task_metrics_ref(setup->metrics);
+    task->command = setup->command;
+    task->config.size = sizeof task->config;
+    task->config.raw = rc_kv_copy(setup->config, arena);
+    task->plan.plugin = setup->plan->plugin;
+    task->plan.config = task->config.raw;
+    task->setup.plan = &task->plan;
+    task->setup.config = task->config.raw;
+    task->wake.fd = -1;
+    pthread_mutex_init(&task->mu, NULL);
+    rc_cond_init(&task->cond);
+    parse_options(task);
+    rc_errors_init(&task->errors, &task->plan.options, task->metrics, task->clock,
+                   (uint64_t)rc_mono_ns(task->clock) ^ (uint64_t)(uintptr_t)task);
+    return task;
+}
+
+static void task_delete(rc_task *task)
+{
+    rc_wake_release(&task->wake);
+    pthread_cond_destroy(&task->cond);
+    pthread_mutex_destroy(&task->mu);
+    rc_task_metrics_unref(task->metrics);
+    free(task->state);
+    rc_arena_release(&task->memory);
+    free(task);
+}
+
+int rc_task_start(const rc_task_setup *setup, rc_task **ret, rc_error *err)
+{
+    rc_task *task = task_new(setup);
+    int r = rc_wake_init(&task->wake, err);
+
+    if (r == 0)
+        r = rc_thread_start(&task->thread, task->name, (size_t)512 << 10, task_main, task, err);
+    if (r < 0) {
+        task_delete(task);
+        return r;
+    }
+    *ret = task;
+    return 0;
+}
+
+void rc_task_free(rc_task *task)
+{
+    if (!task)
+        return;
+    pthread_join(task->thread, NULL);
+    task_delete(task);
+}
+
+void rc_task_abandon(rc_task *task)
+{
+    pthread_mutex_lock(&task->mu);
+    task->abandoned = true;
+    task->wakeable = false;
+    pthread_mutex_unlock(&task->mu);
+    pthread_detach(task->thread);
+}

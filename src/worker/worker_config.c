@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker's option table and what cannot be said in a table: defaults that depend on the
+ * machine, and which message log is meant. Keys of the Java runtime keep their spelling; those
+ * that mean nothing here are rows too, so that a configuration file from Java is accepted as it
+ * is and each dead key is named once. Any thread.
+ */
+#include "worker/worker_config.h"
+
+#include <limits.h>
+#include <pwd.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define JAVA_STRING_CONVERTER "org.apache.rocketmq.connect.runtime.converter.record.StringConverter"
+#define AT(member) offsetof(rc_worker_config, member)
+#define OPTION(name_, type_, default_, member, doc_)                           \
+    {                                                                          \
+        .name = (name_), .type = OMC_OPT_##type_, .default_value = (default_), \
+        .offset = AT(member), .doc = (doc_)                                    \
+    }
+#define RANGE(name_, type_, default_, member, min_, max_, doc_)                \
+    {                                                                          \
+        .name = (name_), .type = OMC_OPT_##type_, .default_value = (default_), \
+        .offset = AT(member), .doc = (doc_), .min = (min_), .max = (max_)      \
+    }
+#define CHOICE(name_, default_, member, choices_, doc_)                       \
+    {                                                                         \
+        .name = (name_), .type = OMC_OPT_CHOICE, .default_value = (default_), \
+        .offset = AT(member), .doc = (doc_), .choices = (choices_)            \
+    }
+#define IGNORED_AS(name_, type_, doc_)                                      \
+    {                                                                       \
+        .name = (name_), .type = OMC_OPT_##type_, .flags = OMC_OPT_IGNORED, \
+        .offset = OMC_OPT_NOT_STORED, .doc = (doc_)                         \
+    }
+#define IGNORED(name_, doc_) IGNORED_AS(name_, STRING, "Key of the Java runtime. Ignored: " doc_)
+
+#define DAY_MS 86400000LL
+#define ONLY_ROCKETMQ "it concerns the RocketMQ back end, which this version does not have."
+#define ONLY_CLUSTER "it concerns clusters of workers, which this version does not have."
+#define NO_TOPIC "configurations, states and positions are kept in the worker's own store."
+
+/* clang-format off */
+static const omc_option rows[] = {
+    OPTION("workerId", STRING, NULL, worker_id,
+           "Name of this worker in states and logs. Default: <host name>-<httpPort>."),
+    OPTION("storePathRootDir", STRING, NULL, store_dir,
+           "Folder of the worker's own files (state.db, log/). Default: connectorStore in the "
+           "home folder."),
+    OPTION("pluginPaths", LIST, NULL, plugin_paths,
+           "Folders and files to load connectors (.so) from."),
+    OPTION("keyConverter", CLASS, JAVA_STRING_CONVERTER, key_converter,
+           "Converter of record keys, for connectors without key.converter."),
+    OPTION("valueConverter", CLASS, JAVA_STRING_CONVERTER, value_converter,
+           "Converter of record values, for connectors without value.converter."),
+    RANGE("httpPort", INT, "8082", http_port, 0, 65535,
+          "Port of the REST server; 0 = any free one."),
+    OPTION("rest.enable", BOOLEAN, "true", rest_enabled, "Whether the REST server is started."),
+    OPTION("rest.host", STRING, "127.0.0.1", rest_host,
+           "Address the REST server listens on. Anybody who reaches it can read and write what "
+           "connectors can: leave it on the loopback unless the network is trusted."),
+    CHOICE("rest.compat.status", "right", rest_compat_status, "right|java",
+           "Status codes of the Java runtime's routes: right = 400, 404, 409 and so on for "
+           "errors; java = 200 as the Java runtime answers."),
+    CHOICE("log", "auto", log, "auto|embedded|rocketmq",
+           "Where messages are kept: embedded = files in log.dir; rocketmq = a RocketMQ cluster; "
+           "auto = rocketmq when namesrvAddr is set, else embedded."),
+    OPTION("namesrvAddr", STRING, NULL, namesrv_addr,
+           "Name servers of the RocketMQ cluster, separated by ';'. Default: the environment "
+           "variable NAMESRV_ADDR. This version has no RocketMQ back end yet and refuses it "
+           "unless log=embedded."),
+    OPTION("log.dir", STRING, NULL, log_dir,
+           "Folder of the embedded log. Default: log in storePathRootDir."),
+    RANGE("log.keep.bytes", SIZE, "0", log_keep_bytes, 0, INT64_MAX,
+          "Old segments are removed while the embedded log is larger than this; 0 = no limit. "
+          "Messages that a sink has yet to read are kept."),
+    RANGE("log.keep.time", DURATION_MS, "72h", log_keep_ms, 0, 3650 * DAY_MS,
+          "Segments whose last message is older than this are removed; 0 = no limit. Messages "
+          "that a sink has yet to read are kept."),
+    RANGE("log.segment.bytes", SIZE, "1GiB", log_segment_bytes, 64 << 10, 1LL << 40,
+          "Size at which the embedded log begins a new segment file."),
+    RANGE("log.queues", INT, "1", log_queues, 1, 1024,
+          "Queues of topics that are created in the embedded log."),
+    OPTION("autoCreateTopicEnable", BOOLEAN, "true", auto_create_topics,
+           "Whether source connectors create topics that do not exist."),
+    RANGE("offsetCommitIntervalMsConfig", DURATION_MS, "1000", commit_interval_ms, 10, DAY_MS,
+          "How often sinks commit their offsets, and sources their positions where the log does "
+          "not store both at once. The Java runtime's default is 30,000 ms."),
+    RANGE("maxStartTimeoutMills", DURATION_MS, "180000", start_timeout_ms, 100, DAY_MS,
+          "Longest time a connector may take to start before it is STUCK."),
+    RANGE("maxStopTimeoutMills", DURATION_MS, "60000", stop_timeout_ms, 100, DAY_MS,
+          "Longest time a task may take to stop before it is STUCK and left alone."),
+    RANGE("task.restart.delay", DURATION_MS, "1s", restart_delay_ms, 1, DAY_MS,
+          "Time before a failed task is started again; doubled with every failure in a row."),
+    RANGE("task.restart.delay.max", DURATION_MS, "1m", restart_delay_max_ms, 1, DAY_MS,
+          "Longest time before a failed task is started again."),
+    RANGE("task.restart.max", INT, "-1", restart_max, -1, 1000000,
+          "Restarts of a task in a row, without a record moved between them, before it stays "
+          "FAILED; -1 = no limit, 0 = never restart."),
+    RANGE("task.pending.bytes.max", SIZE, "16MiB", pending_bytes_max, 64 << 10, 1LL << 30,
+          "Bytes a source task may have under way to the log; then it waits."),
+    CHOICE("log.level", "info", log_level, "debug|info|warn|error",
+           "Least severity of the diagnostics on standard error."),
+    OPTION("config.strict", BOOLEAN, "true", strict,
+           "Whether unknown keys are errors; false = warnings."),
+
+    /* The Java runtime's keys that have no effect here. */
+    IGNORED("connectClusterId", ONLY_CLUSTER),
+    IGNORED("clusterName", "the Java runtime does not read it either."),
+    IGNORED("connectHome", "no file is looked up beside the program."),
+    IGNORED_AS("aclEnable", BOOLEAN, "Key of the Java runtime. Ignored: " ONLY_ROCKETMQ),
+    IGNORED_AS("accessKey", PASSWORD, "Key of the Java runtime. Ignored: " ONLY_ROCKETMQ),
+    IGNORED_AS("secretKey", PASSWORD, "Key of the Java runtime. Ignored: " ONLY_ROCKETMQ),
+    IGNORED("autoCreateGroupEnable", "the Java runtime does not read it either."),
+    IGNORED("maxMessageSize", "the Java runtime does not use it either; messages hold up to 4 MiB."),
+    IGNORED("operationTimeout", ONLY_ROCKETMQ),
+    IGNORED("clusterStoreTopic", ONLY_CLUSTER),
+    IGNORED("allocTaskStrategy", ONLY_CLUSTER),
+    IGNORED("configStoreTopic", NO_TOPIC),
+    IGNORED("configPersistInterval", "configurations are stored when they change."),
+    IGNORED("positionStoreTopic", NO_TOPIC),
+    IGNORED("positionPersistInterval", "positions are stored with the messages they cover."),
+    IGNORED("offsetStoreTopic", "the Java runtime does not use it either."),
+    IGNORED("offsetPersistInterval", "the Java runtime does not use it either."),
+    IGNORED("connectStatusTopic", NO_TOPIC),
+    IGNORED("statePersistInterval", "states are stored when they change."),
+    IGNORED("rmqProducerGroup", ONLY_ROCKETMQ),
+    IGNORED("rmqConsumerGroup", ONLY_ROCKETMQ),
+    IGNORED("adminExtGroup", ONLY_ROCKETMQ),
+    IGNORED("rmqMaxRedeliveryTimes", ONLY_ROCKETMQ),
+    IGNORED("rmqMessageConsumeTimeout", ONLY_ROCKETMQ),
+    IGNORED("rmqMaxConsumeThreadNums", ONLY_ROCKETMQ),
+    IGNORED("rmqMinConsumeThreadNums", ONLY_ROCKETMQ),
+    IGNORED("brokerSuspendMaxTimeMillis", ONLY_ROCKETMQ),
+    IGNORED("offsetCommitTimeoutMsConfig", "a commit ends when it is durable or has failed."),
+    IGNORED("openLogMetricReporter", "metrics are served at /metrics."),
+    IGNORED("metricsConfigPath", "metrics are served at /metrics."),
+    IGNORED("clusterManagementService", ONLY_CLUSTER),
+    IGNORED("configManagementService", NO_TOPIC),
+    IGNORED("positionManagementService", NO_TOPIC),
+    IGNORED("stateManagementService", NO_TOPIC),
+};
+/* clang-format on */
+
+const rc_option_table rc_worker_options = {
+    .rows = rows,
+    .count = RC_COUNT(rows),
+    .row_size = sizeof rows[0],
+    .options_size = sizeof(rc_worker_config),
+};
+
+static const char *home_dir(void)
+{
+    const char *home = getenv("HOME");
+    const struct passwd *user;
+
+    if (home && *home)
+        return home;
+    user = getpwuid(getuid());
+    return user && user->pw_dir && *user->pw_dir ? user->pw_dir : "/tmp";
+}
+
+/* Defaults that depend on the machine or on other keys. */
+static void fill_defaults(rc_worker_config *config, omc_arena *arena)
+{
+    if (!config->worker_id || !*config->worker_id) {
+        char host[HOST_NAME_MAX + 1] = "localhost";
+
+        (void)gethostname(host, sizeof host - 1);
+        host[sizeof host - 1] = '\0';
+        config->worker_id = rc_arena_format(arena, "%s-%lld", host, (long long)config->http_port);
+    }
+    if (!config->store_dir || !*config->store_dir)
+        config->store_dir = rc_arena_format(arena, "%s/connectorStore", home_dir());
+    if (!config->log_dir || !*config->log_dir)
+        config->log_dir = rc_arena_format(arena, "%s/log", config->store_dir);
+}
+
+/* Decides which log is meant; there is only one back end yet. */
+static void choose_log(rc_worker_config *config, omc_arena *arena, rc_problems *problems)
+{
+    static const char cure[] = "this version has no RocketMQ back end yet; set log=embedded";
+    const char *from = "namesrvAddr", *remedy = "remove namesrvAddr";
+
+    if (!config->namesrv_addr || !*config->namesrv_addr) {
+        const char *env = getenv("NAMESRV_ADDR");
+
+        config->namesrv_addr = env && *env ? omc_copy(arena, env, strlen(env)) : NULL;
+        from = "NAMESRV_ADDR";
+        remedy = "unset this environment variable";
+    }
+    if (!strcmp(config->log, "embedded")) {
+        if (config->namesrv_addr)
+            rc_problem_add(problems, true, from, config->namesrv_addr,
+                           "is ignored, because log=embedded keeps messages in '%s'",
+                           config->log_dir);
+        return;
+    }
+    if (config->namesrv_addr)
+        rc_problem_add(problems, false, from, config->namesrv_addr, "%s or %s", cure, remedy);
+    else if (!strcmp(config->log, "rocketmq"))
+        rc_problem_add(problems, false, "log", config->log, "%s", cure);
+    else
+        config->log = "embedded";
+}
+
+/* config.strict decides how the other keys are read, so it is read before them. */
+static bool strict_keys(const omc_keyvalue *kv)
+{
+    const omc_slice *text = omc_keyvalue_get(kv, "config.strict");
+
+    return !text || !(text->len == 5 && !strncasecmp(text->base, "false", 5));
+}
+
+int rc_worker_config_parse(const omc_keyvalue *kv, omc_arena *arena, rc_worker_config *ret,
+                           rc_problems *problems, rc_error *err)
+{
+    void *options[] = {ret};
+    unsigned flags = strict_keys(kv) ? RC_OPTIONS_STRICT : 0;
+
+    memset(ret, 0, sizeof *ret);
+    (void)rc_options_parse(&rc_worker_options, 1, kv, flags, options, arena, problems);
+    if (!ret->log) /* refused already; go on for the other problems */
+        ret->log = "auto";
+    fill_defaults(ret, arena);
+    choose_log(ret, arena, problems);
+    if (ret->restart_delay_max_ms < ret->restart_delay_ms)
+        rc_problem_add(problems, false, "task.restart.delay.max",
+                       rc_kv_text(kv, "task.restart.delay.max", "1m", arena),
+                       "is less than task.restart.delay (%lld ms); raise it or lower "
+                       "task.restart.delay",
+                       (long long)ret->restart_delay_ms);
+    return rc_problems_fail(problems, err);
+}
