@@ -54,7 +54,8 @@ static int start(void *task, omc_error *err)
     return s->out ? 0 : fail(s, "open", 0, err);
 }
 
-/* A batch is borrowed: nothing of it may be kept when this returns. */
+/* A batch is borrowed: nothing of it may be kept when this returns. After a retriable error the
+ * same batch comes again, so its first records may be written twice. */
 static int put(void *task, const omc_batch *batch, omc_error *err)
 {
     struct sink *s = task;
