@@ -4,10 +4,9 @@
  * the plugin is loaded and not when a user's configuration happens to touch it: the host writes
  * through `offset`, hence type, alignment and bounds of every row are proven here.
  */
+#include "base/hash.h"
 #include "plugin/check.h"
 #include "plugin/registry.h"
-
-#include <uthash.h>
 
 /** What the host writes for a type, in the words of openmessaging/connect/options.h. */
 static const struct {

@@ -7,12 +7,12 @@
 #ifndef RC_REGISTRY_IMPL_H
 #define RC_REGISTRY_IMPL_H
 
+#include "base/hash.h"
 #include "plugin/library.h"
 #include "plugin/registry.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
-#include <uthash.h>
 
 /** Files looked at in one scan; more are reported, not loaded. */
 #define RC_SCAN_FILES_MAX 1000

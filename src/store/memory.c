@@ -4,10 +4,9 @@
  * leaves its entry behind (target 0, no configuration), so that versions go on growing when it is
  * created again. Each configuration has its own arena, replaced whole.
  */
+#include "base/hash.h"
 #include "config/options.h"
 #include "store/store_impl.h"
-
-#include <uthash.h>
 
 #define TARGET_DELETED 0
 
