@@ -41,16 +41,14 @@ for name in $names; do
     grep -qx -- "$name" <<<"$known" || { echo "no fuzzer '$name'; there are:" $known >&2; exit 2; }
 done
 
-if ! { cmake --preset fuzz && cmake --build "$build" --target fuzzers; } >"/tmp/fuzz-build.$$" 2>&1
-then
-    cat "/tmp/fuzz-build.$$" >&2
-    rm -f "/tmp/fuzz-build.$$"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+if ! { cmake --preset fuzz && cmake --build "$build" --target $(printf 'fuzz_%s ' $names); } \
+    >"$scratch/build.log" 2>&1; then
+    cat "$scratch/build.log" >&2
     echo "FAIL: the fuzzers do not build"
     exit 1
 fi
-rm -f "/tmp/fuzz-build.$$"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 printf '%-16s %12s %10s  %s\n' fuzzer runs coverage "result ($seconds s each)"
 printf '%s\n' $names | xargs -P "${FUZZ_JOBS:-$(nproc)}" -n 1 scripts/fuzz.sh --one "$seconds" "$scratch"
 if [ -e "$scratch/failed" ]; then
