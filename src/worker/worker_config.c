@@ -197,10 +197,10 @@ static void choose_log(rc_worker_config *config, omc_arena *arena, rc_problems *
                            config->log_dir);
         return;
     }
-    if (config->namesrv_addr)
-        rc_problem_add(problems, false, from, config->namesrv_addr, "%s or %s", cure, remedy);
-    else if (!strcmp(config->log, "rocketmq"))
+    if (!strcmp(config->log, "rocketmq"))
         rc_problem_add(problems, false, "log", config->log, "%s", cure);
+    else if (config->namesrv_addr)
+        rc_problem_add(problems, false, from, config->namesrv_addr, "%s or %s", cure, remedy);
     else
         config->log = "embedded";
 }

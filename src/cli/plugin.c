@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `plugin ...`. Lists and descriptions come from a worker when one is named or answers, else from
+ * what this program has built in and finds in --path: a user of `run` has no worker.
+ */
+#include "cli/client.h"
+#include "cli/service.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static int local_registry(const rc_args *args, rc_registry **ret, rc_error *err)
+{
+    rc_worker_config config = {0};
+    const char *paths[RC_CLI_GIVEN_MAX];
+    size_t count = 0;
+
+    while ((paths[count] = rc_args_nth(args, "path", count)))
+        count++;
+    config.plugin_paths = (omc_list){count, paths};
+    return rc_service_registry(&config, args->connectors, ret, err);
+}
+
+static json_t *local_list(rc_registry *registry)
+{
+    const rc_plugin_info *infos;
+    json_t *list = json_array();
+    rc_arena arena;
+    size_t count;
+
+    rc_arena_init(&arena, 16 << 10);
+    count = rc_registry_list(registry, &arena.pub, &infos);
+    for (size_t i = 0; i < count; i++) {
+        const omc_plugin *plugin = infos[i].plugin;
+
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "class",
+                                                    rc_plugin_class(plugin, &arena.pub), "type",
+                                                    rc_plugin_kind_name(plugin->kind), "version",
+                                                    plugin->version ? plugin->version : "", "name",
+                                                    plugin->name, "location", infos[i].location,
+                                                    "doc", plugin->doc ? plugin->doc : ""));
+    }
+    rc_arena_release(&arena);
+    return list;
+}
+
+/* From the worker, or from this program when no worker was asked for and none answers. */
+static int get_list(const rc_args *args, json_t **ret, rc_error *err)
+{
+    RC_AUTO(rc_registry) registry = NULL;
+    rc_client client;
+    int r = rc_args_has(args, "path") ? -OMC_ECONNECT : rc_client_open(args, &client, err);
+
+    if (r == 0)
+        r = rc_client_call(&client, "GET", "/connector-plugins?connectorsOnly=false", NULL, ret,
+                           err);
+    else
+        client.url_given = false;
+    if (r == 0 || client.url_given)
+        return r;
+    r = local_registry(args, &registry, err);
+    if (r < 0)
+        return r;
+    *ret = local_list(registry);
+    return 0;
+}
+
+static int run_list(rc_args *args)
+{
+    rc_table table = {0};
+    rc_error err = {0};
+    json_t *list, *item;
+    size_t i;
+    int r;
+
+    if (get_list(args, &list, &err) < 0)
+        return rc_exit_print(&err);
+    if (rc_args_has(args, "json")) {
+        r = rc_json_print(list);
+        json_decref(list);
+        return r;
+    }
+    rc_table_row(&table, "TYPE", "NAME", "VERSION", "CLASS", NULL);
+    json_array_foreach(list, i, item)
+        rc_table_row(&table, rc_json_text(item, "type"), rc_json_text(item, "name"),
+                     rc_json_text(item, "version"), rc_json_text(item, "class"), NULL);
+    json_decref(list);
+    return rc_table_print(&table);
+}
+
+static int run_probe(rc_args *args)
+{
+    return rc_plugin_probe_main(args->items[0], STDOUT_FILENO);
+}
+
+static const omc_plugin *find_any(rc_registry *registry, const char *name)
+{
+    static const omc_plugin_kind kinds[] = {OMC_SOURCE, OMC_SINK, OMC_TRANSFORM, OMC_PREDICATE,
+                                            OMC_CONVERTER};
+    const omc_plugin *plugin = NULL;
+
+    for (size_t i = 0; i < RC_COUNT(kinds) && !plugin; i++)
+        plugin = rc_registry_find(registry, kinds[i], name);
+    return plugin;
+}
+
+static int run_describe(rc_args *args)
+{
+    RC_AUTO(rc_registry) registry = NULL;
+    const omc_plugin *plugin;
+    rc_buf out = RC_BUF(1 << 20);
+    rc_error err = {0};
+    int r;
+
+    if (local_registry(args, &registry, &err) < 0)
+        return rc_exit_print(&err);
+    plugin = find_any(registry, args->items[0]);
+    if (!plugin) {
+        (void)rc_registry_connector(registry, args->items[0], &plugin, &err);
+        return rc_exit_print(&err);
+    }
+    rc_buf_printf(&out, "%s %s, a %s. %s\n", plugin->name, plugin->version ? plugin->version : "",
+                  rc_plugin_kind_name(plugin->kind), plugin->doc ? plugin->doc : "");
+    if (plugin->classes)
+        rc_buf_printf(&out, "Also known as %s.\n", plugin->classes);
+    if (plugin->options) {
+        const rc_option_table table = rc_plugin_table(plugin);
+
+        rc_buf_char(&out, '\n');
+        rc_options_describe(&table, &out);
+    }
+    r = rc_print(&out);
+    rc_buf_release(&out);
+    return r;
+}
+
+#define PATH_OPTION                                                                      \
+    {                                                                                    \
+        "path", 'p', "PATH", "Folder or file (.so) to look in as well; may be repeated." \
+    }
+
+static const rc_cli_option list_options[] = {PATH_OPTION, RC_CLIENT_OPTIONS, {0}};
+static const rc_cli_option describe_options[] = {PATH_OPTION, {0}};
+
+const rc_command rc_plugin_commands[] = {
+    {.name = "plugin list",
+     .args = "",
+     .summary = "List connectors, transforms and converters.",
+     .help = "\nAsks the worker; without one (and without --url) it lists what this program has "
+             "built in.",
+     .options = list_options,
+     .run = run_list},
+    {.name = "plugin describe",
+     .args = "NAME",
+     .args_min = 1,
+     .args_max = 1,
+     .summary = "Show a plugin's options.",
+     .help = "",
+     .options = describe_options,
+     .run = run_describe},
+    {.name = "plugin probe",
+     .args = "FILE",
+     .args_min = 1,
+     .args_max = 1,
+     .summary = "Load a connector's .so and show what is in it, as JSON.",
+     .help = "\nWorkers do this in a process of its own before they load a file, so that one that "
+             "crashes\nwhile loading cannot hurt them.",
+     .run = run_probe},
+    {0},
+};

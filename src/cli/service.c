@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The two slow parts, opening (recovery of the log, loading plugins) and stopping (draining
+ * tasks), run on a helper thread one after the other; the loop meanwhile serves REST and
+ * signals. Both threads meet only through rc_loop_post() and pthread_join().
+ */
+#include "cli/service.h"
+
+#include "base/diag.h"
+#include "base/file.h"
+#include "base/thread.h"
+#include "log/embedded.h"
+#include "record/plugins.h"
+#include "rest/rest.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#define COMPONENT "worker"
+
+struct rc_service {
+    const rc_service_setup *setup;
+    rc_loop *loop;
+    rc_rest *rest;
+    rc_registry *registry;
+    rc_store *store;
+    rc_log *log;
+    rc_worker *worker;
+    pthread_t helper;
+    bool helper_runs;
+    bool booted; /* the boot thread is done, well or badly */
+    bool stop_wanted;
+    bool stopping;
+    int signals;
+    int result; /* of the service */
+    rc_error err;
+    int abandoned;
+    atomic_bool change_posted;
+};
+
+rc_loop *rc_service_loop(rc_service *service)
+{
+    return service->loop;
+}
+
+rc_worker *rc_service_worker(rc_service *service)
+{
+    return service->worker;
+}
+
+rc_log *rc_service_log(rc_service *service)
+{
+    return service->log;
+}
+
+int rc_service_port(const rc_service *service)
+{
+    return service->rest ? rc_rest_port(service->rest) : 0;
+}
+
+bool rc_service_stopping(const rc_service *service)
+{
+    return service->stopping || service->stop_wanted;
+}
+
+/* ---- opening (helper thread) ---------------------------------------------------------------- */
+
+static void warn_refused(void *arg, const char *file, const rc_error *why)
+{
+    (void)arg;
+    rc_warn("plugins", "'%s' is not loaded: %s", file, why->msg);
+}
+
+int rc_service_registry(const rc_worker_config *config, const omc_plugin *const *connectors,
+                        rc_registry **ret, rc_error *err)
+{
+    const omc_plugin *const *builtin[] = {rc_converter_plugins, rc_transform_plugins,
+                                          rc_predicate_plugins, connectors, NULL};
+    const size_t paths = config ? config->plugin_paths.count : 0;
+    const char **list = rc_calloc(paths + 1, sizeof *list);
+    rc_registry_config setup = {.builtin = builtin, .paths = list};
+    RC_AUTO(rc_registry) registry = NULL;
+    int r;
+
+    for (size_t i = 0; i < paths; i++)
+        list[i] = config->plugin_paths.items[i];
+    r = rc_registry_new(&setup, &registry, err);
+    free(list);
+    if (r < 0)
+        return r;
+    if (paths) {
+        r = rc_registry_scan(registry, warn_refused, NULL, err);
+        if (r < 0)
+            return rc_wrap(err, r, "pluginPaths");
+    }
+    *ret = RC_TAKE(registry);
+    return 0;
+}
+
+static int open_store(rc_service *service, rc_error *err)
+{
+    const rc_worker_config *config = service->setup->config;
+    RC_AUTO_FREE char *path = NULL;
+    int r;
+
+    if (service->setup->memory_store) {
+        service->store = rc_store_new_memory(rc_clock_real());
+        return 0;
+    }
+    r = rc_mkdirs(config->store_dir, err);
+    if (r < 0)
+        return rc_wrap(err, r, "storePathRootDir");
+    path = rc_path_join(config->store_dir, "state.db");
+    return rc_store_open_local(path, rc_clock_real(), &service->store, err);
+}
+
+static int open_log(rc_service *service, rc_error *err)
+{
+    const rc_worker_config *config = service->setup->config;
+    const rc_embedded_config embedded = {
+        .dir = config->log_dir,
+        .keep_bytes = config->log_keep_bytes,
+        .keep_ms = config->log_keep_ms,
+        .segment_bytes = config->log_segment_bytes,
+        .queues = (int32_t)config->log_queues,
+        .clock = rc_clock_real(),
+    };
+
+    return rc_embedded_open(&embedded, &service->log, err);
+}
+
+static void deliver_change(void *arg)
+{
+    rc_service *service = arg;
+
+    atomic_store(&service->change_posted, false);
+    if (service->setup->changed && service->worker)
+        service->setup->changed(service, service->setup->arg);
+}
+
+/* On the worker's control thread: many changes, one post. */
+static void note_change(void *arg)
+{
+    rc_service *service = arg;
+
+    if (!atomic_exchange(&service->change_posted, true) &&
+        rc_loop_post(service->loop, deliver_change, service) < 0)
+        atomic_store(&service->change_posted, false);
+}
+
+static int open_all(rc_service *service, rc_worker **ret, rc_error *err)
+{
+    const rc_service_setup *setup = service->setup;
+    rc_worker_setup worker = {.config = setup->config, .clock = rc_clock_real()};
+    int r;
+
+    if ((r = open_store(service, err)) < 0 || (r = open_log(service, err)) < 0 ||
+        (r = rc_service_registry(setup->config, setup->connectors, &service->registry, err)) < 0)
+        return r;
+    worker.registry = service->registry;
+    worker.store = service->store;
+    worker.log = service->log;
+    if (setup->changed) {
+        worker.changed = note_change;
+        worker.changed_arg = service;
+    }
+    return rc_worker_start(&worker, ret, err);
+}
+
+/* ---- stopping ------------------------------------------------------------------------------- */
+
+static void finish(void *arg)
+{
+    rc_service *service = arg;
+
+    if (service->helper_runs)
+        pthread_join(service->helper, NULL);
+    service->helper_runs = false;
+    service->worker = NULL;
+    if (service->setup->stopped)
+        service->setup->stopped(service, service->setup->arg);
+    rc_loop_stop(service->loop);
+}
+
+static void *stop_worker(void *arg)
+{
+    rc_service *service = arg;
+
+    service->abandoned = rc_worker_stop(service->worker, service->setup->config->stop_timeout_ms);
+    RC_ASSERT(rc_loop_post(service->loop, finish, service) == 0);
+    return NULL;
+}
+
+void rc_service_stop(rc_service *service)
+{
+    service->stop_wanted = true;
+    if (service->stopping || !service->booted)
+        return; /* boot_done() comes back here */
+    service->stopping = true;
+    if (service->rest)
+        rc_rest_attach(service->rest, NULL);
+    if (!service->worker) {
+        rc_loop_stop(service->loop);
+        return;
+    }
+    if (rc_thread_start(&service->helper, "rc-stop", 0, stop_worker, service, NULL) == 0) {
+        service->helper_runs = true;
+        return;
+    }
+    (void)stop_worker(service); /* no thread to be had: this one waits */
+}
+
+static void on_signal(void *arg)
+{
+    rc_service *service = arg;
+
+    if (++service->signals > 1) {
+        static const char text[] = "second signal: ending now, without draining\n";
+
+        (void)!write(STDERR_FILENO, text, sizeof text - 1);
+        _exit(130);
+    }
+    if (service->setup->interrupted && service->booted)
+        service->setup->interrupted(service, service->setup->arg);
+    else
+        rc_service_stop(service);
+}
+
+/* ---- the boot thread ------------------------------------------------------------------------ */
+
+typedef struct boot {
+    rc_service *service;
+    rc_worker *worker;
+} boot;
+
+static void boot_done(void *arg)
+{
+    boot *b = arg;
+    rc_service *service = b->service;
+
+    pthread_join(service->helper, NULL);
+    service->helper_runs = false;
+    service->booted = true;
+    service->worker = b->worker;
+    if (service->result == 0 && !service->stop_wanted) {
+        if (service->rest)
+            rc_rest_attach(service->rest, service->worker);
+        service->result = service->setup->ready(service, service->setup->arg, &service->err);
+    }
+    if (service->result < 0 || service->stop_wanted)
+        rc_service_stop(service);
+}
+
+static void *boot_main(void *arg)
+{
+    boot *b = arg;
+
+    b->service->result = open_all(b->service, &b->worker, &b->service->err);
+    RC_ASSERT(rc_loop_post(b->service->loop, boot_done, b) == 0);
+    return NULL;
+}
+
+static int start_loop(rc_service *service, boot *b, rc_error *err)
+{
+    const rc_worker_config *config = service->setup->config;
+    int r = rc_loop_new(&service->loop, err);
+
+    if (r < 0)
+        return r;
+    if ((r = rc_loop_signal(service->loop, SIGINT, on_signal, service, err)) < 0 ||
+        (r = rc_loop_signal(service->loop, SIGTERM, on_signal, service, err)) < 0)
+        return r;
+    if (service->setup->rest) {
+        const rc_rest_config rest = {
+            .host = config->rest_host,
+            .port = (int)config->http_port,
+            .java_status = !strcmp(config->rest_compat_status, "java"),
+        };
+
+        r = rc_rest_start(service->loop, &rest, &service->rest, err);
+        if (r < 0)
+            return r;
+    }
+    r = rc_thread_start(&service->helper, "rc-boot", 1 << 20, boot_main, b, err);
+    service->helper_runs = r == 0;
+    return r;
+}
+
+int rc_service_run(const rc_service_setup *setup, rc_error *err)
+{
+    rc_service service = {.setup = setup};
+    boot b = {.service = &service};
+    int r = start_loop(&service, &b, err);
+
+    if (r == 0) {
+        rc_loop_run(service.loop);
+        r = service.result;
+        if (r < 0 && err)
+            *err = service.err;
+        else if (r == 0)
+            r = service.abandoned;
+    }
+    rc_rest_stop(service.rest);
+    if (service.abandoned == 0) { /* an abandoned task may still use these */
+        rc_log_close(service.log);
+        rc_store_close(service.store);
+        rc_registry_free(service.registry);
+    }
+    if (service.loop)
+        rc_loop_free(service.loop);
+    return r;
+}

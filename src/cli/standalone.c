@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `standalone`: one worker from a configuration file, until a signal. */
+#include "base/diag.h"
+#include "cli/command.h"
+#include "cli/service.h"
+#include "config/properties.h"
+
+#include <stdio.h>
+
+typedef struct standalone {
+    const rc_worker_config *config;
+    int64_t started_ns;
+} standalone;
+
+static int ready(rc_service *service, void *arg, rc_error *err)
+{
+    const standalone *s = arg;
+    const double ms = (double)(rc_mono_ns(rc_clock_real()) - s->started_ns) / 1e6;
+
+    (void)err;
+    (void)puts(
+        "The standalone worker boot success."); /* as the Java runtime; scripts wait for it */
+    (void)fflush(stdout);
+    if (s->config->rest_enabled) {
+        const bool v6 = strchr(s->config->rest_host, ':') != NULL;
+
+        rc_info("worker", "%s is ready in %.1f ms: REST on http://%s%s%s:%d, log in '%s'",
+                s->config->worker_id, ms, v6 ? "[" : "", s->config->rest_host, v6 ? "]" : "",
+                rc_service_port(service), s->config->log_dir);
+    } else {
+        rc_info("worker", "%s is ready in %.1f ms: no REST, log in '%s'", s->config->worker_id, ms,
+                s->config->log_dir);
+    }
+    return 0;
+}
+
+static void interrupted(rc_service *service, void *arg)
+{
+    (void)arg;
+    rc_info("worker", "signal received: draining tasks and stopping (again = end now)");
+    rc_service_stop(service);
+}
+
+/* Reads the file and --set pairs. Prints warnings. */
+static int load(const rc_args *args, omc_arena *arena, rc_worker_config *ret, rc_error *err)
+{
+    const char *path = rc_args_get(args, "config-file"), *pair;
+    const omc_keyvalue *file = NULL;
+    rc_problems problems;
+    rc_kv kv;
+    int r;
+
+    if (!path)
+        path = rc_args_get(args, "configFile");
+    rc_kv_init(&kv, arena);
+    if (path) {
+        r = rc_properties_load(path, arena, &file, err);
+        if (r < 0)
+            return r;
+        rc_kv_put_all(&kv, file);
+    }
+    for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++) {
+        const char *equals = strchr(pair, '=');
+
+        if (!equals || equals == pair)
+            return rc_fail(err, OMC_EINVAL, "--set '%s': expected KEY=VALUE", pair);
+        rc_kv_put(&kv, omc_slice_of(pair, (size_t)(equals - pair)), omc_slice_str(equals + 1));
+    }
+    rc_problems_init(&problems, arena);
+    r = rc_worker_config_parse(rc_kv_done(&kv), arena, ret, &problems, err);
+    for (size_t i = 0; i < problems.count; i++)
+        if (problems.items[i].warning)
+            rc_warn("config", "%s: %s", problems.items[i].key, problems.items[i].text);
+    return r < 0 ? rc_wrap(err, r, "%s", path ? path : "configuration") : 0;
+}
+
+static int run_standalone(rc_args *args)
+{
+    standalone s = {.started_ns = rc_mono_ns(rc_clock_real())};
+    rc_worker_config config;
+    rc_service_setup setup = {.config = &config,
+                              .connectors = args->connectors,
+                              .ready = ready,
+                              .interrupted = interrupted,
+                              .arg = &s};
+    omc_log_level level = OMC_INFO;
+    rc_error err = {0};
+    rc_arena arena;
+    int r;
+
+    rc_arena_init(&arena, 16 << 10);
+    r = load(args, &arena.pub, &config, &err);
+    if (r == 0) {
+        s.config = &config;
+        setup.rest = config.rest_enabled;
+        if (rc_diag_parse_level(config.log_level, &level) == 0)
+            rc_diag_set_level(level);
+        r = rc_service_run(&setup, &err);
+    }
+    if (r > 0)
+        rc_warn("worker", "stopped; %d task%s did not end in time", r, r == 1 ? "" : "s");
+    else if (r == 0)
+        rc_info("worker", "stopped");
+    rc_arena_release(&arena);
+    return r < 0 ? rc_exit_print(&err) : r > 0 ? RC_EXIT_FAILED : RC_EXIT_OK;
+}
+
+static const rc_cli_option options[] = {
+    {"config-file", 'c', "FILE", "Configuration, a Java properties file."},
+    {"configFile", 0, "FILE", "The same, as the Java runtime spells it."},
+    {"set", 0, "KEY=VALUE", "Sets a key, over the file's; may be repeated."},
+    {0},
+};
+
+const rc_command rc_standalone_commands[] = {
+    {.name = "standalone",
+     .args = "",
+     .summary = "Run a worker on this machine until a signal.",
+     .help = "\nConnectors are created over REST (see 'connector create') and come back after a "
+             "restart.\nSIGTERM or SIGINT drains the tasks and stops; a second signal ends at "
+             "once.\nKeys: rocketmq-connect docs config.",
+     .options = options,
+     .run = run_standalone},
+    {0},
+};
