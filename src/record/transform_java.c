@@ -6,7 +6,7 @@
  * matches something else than it did in Java.
  *
  * Refused with a cure: unions and intersections of classes ([a-z&&[^b]]), Unicode blocks,
- * \N{name}, flags d and U in the middle of a pattern, and PCRE2's own constructs.
+ * \N{name}, \G, flags d and U in the middle of a pattern, and PCRE2's own constructs.
  */
 #include "record/transform.h"
 
@@ -216,11 +216,12 @@ static int translate_escape(translator *t, bool in_class)
         t->at += 2;
         return 0;
     }
-    if (!strchr(in_class ? "0acdDefhHnpPQrsStuvVwWx" : "0123456789aAbBcdDefGhHknpPQrRsStuvVwWxXzZ",
+    if (!strchr(in_class ? "0acdDefhHnpPQrsStuvVwWx" : "0123456789aAbBcdDefhHknpPQrRsStuvVwWxXzZ",
                 c)) {
-        return c == 'N' ? refuse(t, "\\N{name} is not supported; use \\x{...}")
-                        : refuse(t, "this escape is unknown; a letter that is meant literally "
-                                    "takes no \\");
+        return c == 'N'   ? refuse(t, "\\N{name} is not supported; use \\x{...}")
+               : c == 'G' ? refuse(t, "\\G is not supported; use ^ or a group")
+                          : refuse(t, "this escape is unknown; a letter that is meant literally "
+                                      "takes no \\");
     }
     t->at += 2;
     switch (c) {
@@ -237,7 +238,7 @@ static int translate_escape(translator *t, bool in_class)
         translate_quote(t);
         return 0;
     case 'b':
-        if (*t->at == '{')
+        if (t->at[0] == '{' && t->at[1] == 'g')
             return refuse(t, "\\b{g} is not supported");
         break;
     default:

@@ -33,10 +33,12 @@ typedef struct piece {
 } piece;
 
 struct rc_regex {
-    char *pattern; /**< As the user wrote it. */
+    char *pattern;     /**< As the user wrote it. */
+    rc_buf translated; /**< In PCRE2's syntax. */
     unsigned flags;
     bool jit;
     pcre2_code *code;
+    pcre2_code *loose; /**< For texts that are no UTF-8; made when the first one comes. */
     pcre2_match_data *data;
     pcre2_match_context *limits;
     pcre2_jit_stack *stack;
@@ -89,7 +91,7 @@ int rc_regex_flags(const omc_list *names, unsigned *ret, rc_error *err)
 
 static uint32_t compile_options(unsigned flags)
 {
-    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF;
+    uint32_t options = PCRE2_UTF;
 
     if (flags & (RC_REGEX_CASE_INSENSITIVE))
         options |= PCRE2_CASELESS;
@@ -109,26 +111,34 @@ static uint32_t compile_options(unsigned flags)
     return options;
 }
 
-/** Compiles the translated pattern and makes what matching needs. */
-static int compile(rc_regex *regex, rc_slice translated, rc_error *err)
+/** Compiles the translated pattern. `more`: options beside those of the flags. */
+static pcre2_code *compile(const rc_regex *regex, uint32_t more, rc_error *err)
 {
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    const rc_buf *text = &regex->translated;
     PCRE2_SIZE offset = 0;
-    int code = 0;
+    pcre2_code *code;
+    int r = 0;
 
     RC_ASSERT(context);
     pcre2_set_newline(context, regex->flags & RC_REGEX_UNIX_LINES ? PCRE2_NEWLINE_LF
                                                                   : PCRE2_NEWLINE_ANYCRLF);
-    regex->code = pcre2_compile((PCRE2_SPTR)translated.base, translated.len,
-                                compile_options(regex->flags), &code, &offset, context);
+    code = pcre2_compile((PCRE2_SPTR)(text->data ? text->data : ""), text->len,
+                         compile_options(regex->flags) | more, &r, &offset, context);
     pcre2_compile_context_free(context);
-    if (!regex->code) {
-        char text[160] = "";
+    if (!code) {
+        char why[160] = "";
 
-        pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
-        return rc_fail(err, OMC_EINVAL, "regex '%s' does not compile: %s, near position %zu",
-                       regex->pattern, text, offset);
+        pcre2_get_error_message(r, (PCRE2_UCHAR *)why, sizeof why);
+        (void)rc_fail(err, OMC_EINVAL, "regex '%s' does not compile: %s, near position %zu",
+                      regex->pattern, why, offset);
     }
+    return code;
+}
+
+/** Makes what matching needs. */
+static void prepare(rc_regex *regex)
+{
     regex->jit = pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0;
     regex->data = pcre2_match_data_create_from_pattern(regex->code, NULL);
     regex->limits = pcre2_match_context_create(NULL);
@@ -139,13 +149,11 @@ static int compile(rc_regex *regex, rc_slice translated, rc_error *err)
         RC_ASSERT(regex->stack);
         pcre2_jit_stack_assign(regex->limits, NULL, regex->stack);
     }
-    return 0;
 }
 
 int rc_regex_new(const char *pattern, unsigned flags, rc_regex **ret, rc_error *err)
 {
     RC_AUTO(rc_regex) regex = NULL;
-    rc_buf translated __attribute__((cleanup(rc_buf_release))) = RC_BUF(PATTERN_MAX * 4);
     int r = 0;
 
     if (strlen(pattern) > PATTERN_MAX)
@@ -153,17 +161,19 @@ int rc_regex_new(const char *pattern, unsigned flags, rc_regex **ret, rc_error *
                        strlen(pattern), PATTERN_MAX);
     regex = rc_calloc(1, sizeof *regex);
     regex->pattern = rc_strdup(pattern);
+    rc_buf_init(&regex->translated, (size_t)PATTERN_MAX * 4);
     rc_buf_init(&regex->replacement, PATTERN_MAX);
     if (flags & RC_REGEX_LITERAL)
-        rc_buf_str(&translated, pattern);
+        rc_buf_str(&regex->translated, pattern);
     else
-        r = rc_regex_translate(pattern, &flags, &translated, err);
-    regex->flags = flags;
-    if (r == 0)
-        r = compile(regex, omc_slice_of(translated.data ? translated.data : "", translated.len),
-                    err);
+        r = rc_regex_translate(pattern, &flags, &regex->translated, err);
     if (r < 0)
         return r;
+    regex->flags = flags;
+    regex->code = compile(regex, 0, err);
+    if (!regex->code)
+        return -OMC_EINVAL;
+    prepare(regex);
     *ret = RC_TAKE(regex);
     return 0;
 }
@@ -176,6 +186,8 @@ void rc_regex_free(rc_regex *regex)
     pcre2_match_context_free(regex->limits);
     pcre2_jit_stack_free(regex->stack);
     pcre2_code_free(regex->code);
+    pcre2_code_free(regex->loose);
+    rc_buf_release(&regex->translated);
     rc_buf_release(&regex->replacement);
     free(regex->pieces);
     free(regex->pattern);
@@ -297,10 +309,21 @@ static int gave_up(const rc_regex *regex, size_t len, const char *why, rc_error 
                    regex->pattern, len, why);
 }
 
+/** Sets the limits and searches with one of the two forms. @return PCRE2's code. */
+static int search_with(rc_regex *regex, const pcre2_code *code, rc_slice text, size_t from)
+{
+    bool jit = regex->jit && code == regex->code && text.len <= JIT_TEXT_MAX;
+    uint32_t limit = step_limit(regex, text.len, jit);
+
+    pcre2_set_match_limit(regex->limits, limit);
+    pcre2_set_depth_limit(regex->limits, limit);
+    return pcre2_match(code, (PCRE2_SPTR)(text.base ? text.base : ""), text.len, from,
+                       jit ? 0 : PCRE2_NO_JIT, regex->data, regex->limits);
+}
+
 /** One search from `from`. @return 1, 0 or an error. */
 static int search(rc_regex *regex, rc_slice text, size_t from, rc_error *err)
 {
-    bool jit = regex->jit && text.len <= JIT_TEXT_MAX;
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(regex->data);
     char why[160] = "";
     int r;
@@ -308,10 +331,16 @@ static int search(rc_regex *regex, rc_slice text, size_t from, rc_error *err)
     if (!(regex->flags & RC_REGEX_FULL) && text.len > FIND_TEXT_MAX)
         return rc_fail(err, OMC_EFORMAT, "regex '%s': a name of %zu bytes is too long; at most %u",
                        regex->pattern, text.len, FIND_TEXT_MAX);
-    pcre2_set_match_limit(regex->limits, step_limit(regex, text.len, jit));
-    pcre2_set_depth_limit(regex->limits, step_limit(regex, text.len, jit));
-    r = pcre2_match(regex->code, (PCRE2_SPTR)(text.base ? text.base : ""), text.len, from,
-                    jit ? 0 : PCRE2_NO_JIT, regex->data, regex->limits);
+    r = search_with(regex, regex->code, text, from);
+    if (r <= PCRE2_ERROR_UTF8_ERR1 && r >= PCRE2_ERROR_UTF8_ERR21) {
+        /* Not always compiled so: in PCRE2 10.42, JIT with MATCH_INVALID_UTF does not find
+           characters beyond ASCII by \W, \D and \S. */
+        if (!regex->loose)
+            regex->loose = compile(regex, PCRE2_MATCH_INVALID_UTF, err);
+        if (!regex->loose)
+            return -OMC_EINVAL;
+        r = search_with(regex, regex->loose, text, from);
+    }
     if (r == PCRE2_ERROR_NOMATCH)
         return 0;
     if (r < 0) {
