@@ -33,9 +33,8 @@ static const omc_keyvalue *under_prefix(const omc_keyvalue *config, const char *
     return rc_kv_done(&kv);
 }
 
-/** Fills the options struct. Problems name the keys as the user wrote them, with the prefix. */
-static int parse_options(rc_converter *converter, const omc_plugin *plugin, const char *prefix,
-                         rc_error *err)
+/** Fills the options struct. */
+static int parse_options(rc_converter *converter, const omc_plugin *plugin, rc_error *err)
 {
     omc_arena *arena = &converter->arena.pub;
     rc_option_table table = {plugin->options, plugin->option_count, plugin->option_size,
@@ -46,8 +45,6 @@ static int parse_options(rc_converter *converter, const omc_plugin *plugin, cons
     rc_problems_init(&problems, arena);
     (void)rc_options_parse(&table, 1, converter->config.raw, RC_OPTIONS_STRICT, &options, arena,
                            &problems);
-    for (size_t i = 0; i < problems.count; i++)
-        problems.items[i].key = rc_arena_format(arena, "%s%s", prefix, problems.items[i].key);
     converter->config.options = options;
     return rc_problems_fail(&problems, err);
 }
@@ -77,7 +74,7 @@ static int start(rc_converter *converter, const omc_plugin *plugin, bool is_key,
     converter->config.size = sizeof converter->config;
     converter->config.raw = under_prefix(config, prefix, &converter->arena.pub);
     if (plugin->options) {
-        r = parse_options(converter, plugin, prefix, err);
+        r = parse_options(converter, plugin, err);
         if (r < 0)
             return r;
     }
@@ -115,7 +112,7 @@ int rc_converter_new(const rc_plugin_finder *finder, const char *class_name, boo
     converter->class_name = rc_strdup(class_name);
     r = start(converter, plugin, is_key, prefix, config, err);
     if (r < 0)
-        return rc_wrap(err, r, "converter '%s'", class_name);
+        return rc_wrap(err, r, "converter '%s' (keys %s*)", class_name, prefix);
     *ret = RC_TAKE(converter);
     return 0;
 }

@@ -194,7 +194,7 @@ static void errors_name_place_and_cure(void **state)
          "{\"field\":\"a\",\"type\":\"int8\"}]},\"payload\":{}}",
          "read JSON: schema: the struct has two fields 'a'"},
         {"{\"schema\":{\"type\":\"int8\"]},\"payload\":1}",
-         "read JSON: line 1, column 27: expected ',' or '}' after a member, got '}'"},
+         "read JSON: line 1, column 27: expected the end of the text after the value, got ','"},
         {"{\"schema\":{\"type\":\"int8\",},\"payload\":1}",
          "read JSON: schema: line 1, column 16: expected a member name in quotes or '}', got '}'"},
         {"{\"schema\":7,\"payload\":1}",
