@@ -13,6 +13,7 @@
 #include <ctype.h>
 
 #define GROUPS_MAX 1000
+#define DEPTH_MAX 250 /* As PCRE2. */
 
 typedef struct translator {
     const char *pattern;
@@ -20,8 +21,10 @@ typedef struct translator {
     rc_buf *out;
     unsigned *flags;
     rc_error *err;
-    unsigned groups; /**< Capturing groups opened so far. */
-    bool comments;   /**< COMMENTS was seen: '#' begins a comment. */
+    unsigned groups;       /**< Capturing groups opened so far. */
+    bool comments;         /**< '#' begins a comment here. */
+    bool outer[DEPTH_MAX]; /**< `comments` of the open groups. */
+    size_t depth;
 } translator;
 
 static int refuse(translator *t, const char *what)
@@ -285,10 +288,26 @@ static int translate_class(translator *t)
     return 0;
 }
 
+/** Flags set inside a group end with it. */
+static int open_group(translator *t, bool comments_outside)
+{
+    if (t->depth == DEPTH_MAX)
+        return refuse(t, "more than 250 groups inside each other");
+    t->outer[t->depth++] = comments_outside;
+    return 0;
+}
+
+static void close_group(translator *t)
+{
+    if (t->depth) /* Else PCRE2 tells of the ) too many. */
+        t->comments = t->outer[--t->depth];
+    rc_buf_char(t->out, *t->at++);
+}
+
 /** `(?flags)` or `(?flags:`; `at` is behind the '?'. */
 static int translate_inline_flags(translator *t)
 {
-    bool first = t->at == t->pattern + 2, off = false;
+    bool first = t->at == t->pattern + 2, off = false, outside = t->comments;
     char on[16] = "", no[16] = "";
 
     for (; *t->at && *t->at != ')' && *t->at != ':'; t->at++) {
@@ -304,7 +323,7 @@ static int translate_inline_flags(translator *t)
             *t->flags |= *t->at == 'd' ? RC_REGEX_UNIX_LINES : RC_REGEX_UNICODE_CHARACTER_CLASS;
         } else if (*t->at == 'x' && n < sizeof on - 3) {
             strcat(list, "xx");
-            t->comments = t->comments || !off;
+            t->comments = !off;
         } else if (strchr("ims", *t->at) && n < sizeof on - 3) {
             list[n] = *t->at;
             list[n + 1] = '\0';
@@ -319,8 +338,8 @@ static int translate_inline_flags(translator *t)
         t->at++;
         return 0;
     }
-    rc_buf_printf(t->out, "(?%s%s%s%c", on, *no ? "-" : "", no, *t->at++);
-    return 0;
+    rc_buf_printf(t->out, "(?%s%s%s%c", on, *no ? "-" : "", no, *t->at);
+    return *t->at++ == ':' ? open_group(t, outside) : 0;
 }
 
 static int translate_group(translator *t)
@@ -332,17 +351,18 @@ static int translate_group(translator *t)
     if (c != '?') {
         t->groups++;
         rc_buf_char(t->out, *t->at++);
-        return t->groups > GROUPS_MAX ? refuse(t, "more than 1000 groups") : 0;
+        return t->groups > GROUPS_MAX ? refuse(t, "more than 1000 groups")
+                                      : open_group(t, t->comments);
     }
     t->at += 2;
     if (*t->at && strchr(":=!>", *t->at)) {
         rc_buf_printf(t->out, "(?%c", *t->at++);
-        return 0;
+        return open_group(t, t->comments);
     }
     if (t->at[0] == '<' && t->at[1] && strchr("=!", t->at[1])) {
         rc_buf_printf(t->out, "(?<%c", t->at[1]);
         t->at += 2;
-        return 0;
+        return open_group(t, t->comments);
     }
     if (*t->at != '<')
         return translate_inline_flags(t);
@@ -355,7 +375,7 @@ static int translate_group(translator *t)
         return refuse(t, "a group name has letters and digits only and ends with >");
     rc_buf_char(t->out, *t->at++);
     t->groups++;
-    return t->groups > GROUPS_MAX ? refuse(t, "more than 1000 groups") : 0;
+    return t->groups > GROUPS_MAX ? refuse(t, "more than 1000 groups") : open_group(t, t->comments);
 }
 
 int rc_regex_translate(const char *pattern, unsigned *flags, rc_buf *out, rc_error *err)
@@ -372,6 +392,8 @@ int rc_regex_translate(const char *pattern, unsigned *flags, rc_buf *out, rc_err
             r = translate_class(&t);
         } else if (*t.at == '(') {
             r = translate_group(&t);
+        } else if (*t.at == ')') {
+            close_group(&t);
         } else if (*t.at == '{' && !isdigit((unsigned char)t.at[1])) {
             r = refuse(&t, "a repetition is {2}, {2,} or {2,5}; write \\{ for a brace");
         } else if (*t.at == '#' && t.comments) {
