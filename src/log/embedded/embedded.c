@@ -119,7 +119,7 @@ static void free_log(rc_embedded *log)
     rc_topic *topic, *next_topic;
     rc_segment *segment, *next_segment;
 
-    rc_store_close(&log->store);
+    rc_tip_close(&log->store);
     (void)sqlite3_close(log->live_db);
     HASH_ITER(hh, log->topics, topic, next_topic)
     {

@@ -115,7 +115,7 @@ typedef struct rc_segment {
 } rc_segment;
 
 /** The writer's connection to the newest segment and its statements. */
-typedef struct rc_store {
+typedef struct rc_tip {
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *rollback;
     sqlite3_stmt *put_batch, *put_topic;
@@ -123,7 +123,7 @@ typedef struct rc_store {
     sqlite3_stmt *put_progress, *delete_progress, *delete_group;
     int wal_pages;  /**< Pages in the WAL after the last commit. */
     bool wal_dirty; /**< Something is in the WAL that is not in the file. */
-} rc_store;
+} rc_tip;
 
 rc_segment *rc_segment_new(const char *dir, int64_t id);
 /** [mu] Drops one reference. */
@@ -142,12 +142,12 @@ int rc_segment_open(const char *path, enum rc_segment_mode mode, sqlite3 **ret, 
 /** Gives an OMC_EFORMAT error that SQLite found the file's name and the cure. Returns r. */
 int rc_segment_damaged(int r, const char *path, rc_error *err);
 /** Opens the writer's connection. */
-int rc_store_open(rc_store *store, const char *path, rc_error *err);
+int rc_tip_open(rc_tip *store, const char *path, rc_error *err);
 /** Connects WAL accounting to `store`; call again after the struct was moved. */
-void rc_store_hook(rc_store *store);
-void rc_store_close(rc_store *store);
+void rc_tip_hook(rc_tip *store);
+void rc_tip_close(rc_tip *store);
 /** Moves WAL pages into the file; with `truncate` all of them, and empties the WAL. */
-int rc_store_checkpoint(rc_store *store, bool truncate, rc_error *err);
+int rc_tip_checkpoint(rc_tip *store, bool truncate, rc_error *err);
 /** fsync of the folder, counted. */
 int rc_sync_dir(const char *dir, rc_error *err);
 
@@ -298,7 +298,7 @@ typedef struct rc_embedded {
     pthread_t thread;
     bool thread_runs;
     /* Writer thread: */
-    rc_store store;
+    rc_tip store;
     int64_t topic_id_max;
     int64_t last_ms; /**< Stored time never goes back. */
     int64_t full_since_ms;

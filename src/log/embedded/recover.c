@@ -257,13 +257,13 @@ static int load_sealed(rc_embedded *log, rc_segment *segment, rc_error *err)
     int r;
 
     if (stat(wal, &st) == 0) {
-        rc_store store;
+        rc_tip store;
 
-        r = rc_store_open(&store, segment->path, err);
+        r = rc_tip_open(&store, segment->path, err);
         if (r < 0)
             return r;
-        r = rc_store_checkpoint(&store, true, err);
-        rc_store_close(&store);
+        r = rc_tip_checkpoint(&store, true, err);
+        rc_tip_close(&store);
         if (r < 0)
             return r;
     }
@@ -333,7 +333,7 @@ int rc_recover(rc_embedded *log, rc_error *err)
         if (r < 0)
             return r;
     }
-    r = rc_store_open(&log->store, rc_newest(log)->path, err);
+    r = rc_tip_open(&log->store, rc_newest(log)->path, err);
     if (r == 0)
         r = rc_segment_damaged(load_topics(log, log->store.db, rc_newest(log), err),
                                rc_newest(log)->path, err);

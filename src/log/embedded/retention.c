@@ -31,11 +31,11 @@ static bool roll_due(const rc_embedded *log)
 
 /* All of the old segment goes into its file. When a reader or the disk prevents that now, the
  * next start of the log does it; until then its readers use the WAL. */
-static void seal(rc_embedded *log, rc_store *store, rc_segment *segment)
+static void seal(rc_embedded *log, rc_tip *store, rc_segment *segment)
 {
-    bool whole = rc_store_checkpoint(store, true, NULL) == 0;
+    bool whole = rc_tip_checkpoint(store, true, NULL) == 0;
 
-    rc_store_close(store);
+    rc_tip_close(store);
     (void)pthread_mutex_lock(&log->mu);
     segment->sealed = whole;
     (void)pthread_mutex_unlock(&log->mu);
@@ -45,11 +45,11 @@ static int roll(rc_embedded *log, rc_error *err)
 {
     rc_segment *old = rc_newest(log);
     rc_segment *segment = rc_segment_new(log->dir, old->id + 1);
-    rc_store store, old_store;
+    rc_tip store, old_store;
     int r = rc_segment_create(log, segment, log->store.db, err);
 
     if (r == 0) {
-        r = rc_store_open(&store, segment->path, err);
+        r = rc_tip_open(&store, segment->path, err);
         if (r < 0)
             (void)unlink(segment->path); /* go on in the old one, which must stay the newest */
     }
@@ -60,7 +60,7 @@ static int roll(rc_embedded *log, rc_error *err)
     old_store = log->store;
     (void)sqlite3_wal_hook(old_store.db, NULL, NULL);
     log->store = store;
-    rc_store_hook(&log->store);
+    rc_tip_hook(&log->store);
     (void)pthread_mutex_lock(&log->mu);
     DL_APPEND(log->segments, segment);
     (void)pthread_mutex_unlock(&log->mu);

@@ -289,7 +289,7 @@ int rc_segment_open(const char *path, enum rc_segment_mode mode, sqlite3 **ret, 
 
 static int note_wal(void *arg, sqlite3 *db, const char *name, int pages)
 {
-    rc_store *store = arg;
+    rc_tip *store = arg;
 
     (void)db, (void)name;
     store->wal_pages = pages;
@@ -297,7 +297,7 @@ static int note_wal(void *arg, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static int prepare_all(rc_store *store, rc_error *err)
+static int prepare_all(rc_tip *store, rc_error *err)
 {
     const struct {
         sqlite3_stmt **at;
@@ -327,7 +327,7 @@ static int prepare_all(rc_store *store, rc_error *err)
     return r;
 }
 
-int rc_store_open(rc_store *store, const char *path, rc_error *err)
+int rc_tip_open(rc_tip *store, const char *path, rc_error *err)
 {
     int r;
 
@@ -340,19 +340,19 @@ int rc_store_open(rc_store *store, const char *path, rc_error *err)
     if (r == 0)
         r = prepare_all(store, err);
     if (r < 0) {
-        rc_store_close(store);
+        rc_tip_close(store);
         return rc_segment_damaged(r, path, err);
     }
-    rc_store_hook(store);
+    rc_tip_hook(store);
     return 0;
 }
 
-void rc_store_hook(rc_store *store)
+void rc_tip_hook(rc_tip *store)
 {
     (void)sqlite3_wal_hook(store->db, note_wal, store);
 }
 
-void rc_store_close(rc_store *store)
+void rc_tip_close(rc_tip *store)
 {
     sqlite3_stmt *stmt;
 
@@ -364,7 +364,7 @@ void rc_store_close(rc_store *store)
     memset(store, 0, sizeof *store);
 }
 
-int rc_store_checkpoint(rc_store *store, bool truncate, rc_error *err)
+int rc_tip_checkpoint(rc_tip *store, bool truncate, rc_error *err)
 {
     int pages = 0, moved = 0;
     int rc =

@@ -339,7 +339,7 @@ static void make_room(rc_embedded *log)
 {
     rc_retain(log);
     if (log->store.wal_dirty)
-        (void)rc_store_checkpoint(&log->store, false, NULL);
+        (void)rc_tip_checkpoint(&log->store, false, NULL);
 }
 
 /* ---- a group
@@ -448,7 +448,7 @@ static bool wait_for_work(rc_embedded *log)
 static void tidy_up(rc_embedded *log)
 {
     if (log->store.wal_dirty) {
-        (void)rc_store_checkpoint(&log->store, false, NULL);
+        (void)rc_tip_checkpoint(&log->store, false, NULL);
         /* A reader was in the way, or the disk is full: the next commit leads here again. */
         log->store.wal_dirty = false;
         (void)sqlite3_db_release_memory(log->store.db);
@@ -460,7 +460,7 @@ static void tidy_up(rc_embedded *log)
 static void after_group(rc_embedded *log)
 {
     if (log->store.wal_pages >= CHECKPOINT_PAGES)
-        (void)rc_store_checkpoint(&log->store, false, NULL);
+        (void)rc_tip_checkpoint(&log->store, false, NULL);
     rc_roll_if_due(log);
 }
 
@@ -486,7 +486,7 @@ void *rc_writer_thread(void *arg)
         (void)pthread_mutex_lock(&log->mu);
     }
     (void)pthread_mutex_unlock(&log->mu);
-    (void)rc_store_checkpoint(&log->store, true,
+    (void)rc_tip_checkpoint(&log->store, true,
                               NULL); /* not needed, but the next start is faster */
     return NULL;
 }

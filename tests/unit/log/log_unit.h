@@ -40,12 +40,17 @@ static inline void remove_folder(const char *dir)
     (void)rmdir(dir);
 }
 
+static inline void bed_close(bed *b)
+{
+    rc_log_close(b->log);
+    b->log = NULL;
+}
+
 static inline void bed_reopen(bed *b)
 {
     rc_error err = {0};
 
-    rc_log_close(b->log);
-    b->log = NULL;
+    bed_close(b);
     b->config.dir = b->dir;
     OK(rc_embedded_open(&b->config, &b->log, &err));
 }
@@ -61,8 +66,7 @@ static inline void bed_init(bed *b)
 
 static inline void bed_done(bed *b)
 {
-    rc_log_close(b->log);
-    b->log = NULL;
+    bed_close(b);
     remove_folder(b->dir);
 }
 
@@ -134,7 +138,7 @@ static inline int64_t store(rc_writer *writer, rc_append *append)
     int64_t offset;
 
     OK(rc_writer_submit(writer, append, NULL, &err));
-    assert_int_equal(rc_writer_receipt(writer, soon(), &receipt), 1);
+    assert_int_equal(rc_writer_receipt(writer, NEVER, &receipt), 1); /* clocks may be fake */
     if (receipt.result < 0)
         fail_msg("append failed: %s", receipt.err.msg);
     offset = rc_append_count(append) ? rc_append_offset(append, (rc_slot){0, 0}) : -1;
@@ -168,6 +172,8 @@ static inline void expect_numbers(rc_reader *reader, int64_t from, int64_t count
     rc_fetch fetch = {0};
     int64_t next = from;
 
+    if (count == 0)
+        return;
     while (next < from + count) {
         OK(rc_reader_fetch(reader, 1000, 1 << 20, soon(), &fetch, &err));
         if (fetch.count == 0)
