@@ -302,21 +302,31 @@ static void clear_trouble(rc_embedded *log)
     (void)pthread_mutex_unlock(&log->mu);
 }
 
-/* Requests do not wait for a disk: their callers can decide to. */
-static void fail_requests(rc_embedded *log, rc_work **group, int r, const rc_error *err)
+static void take_requests(rc_work **from, rc_work **to)
 {
-    rc_work *failed = NULL;
     rc_work *work, *next;
 
-    DL_FOREACH_SAFE(*group, work, next)
+    DL_FOREACH_SAFE(*from, work, next)
     {
         if (work->kind == RC_WORK_APPEND)
             continue;
-        DL_DELETE(*group, work);
-        fail_work(work, r, err);
-        DL_APPEND(failed, work);
+        DL_DELETE(*from, work);
+        DL_APPEND(*to, work);
     }
+}
+
+/* Requests do not wait for a disk, since their callers can decide what to do: those of the group
+ * and those behind it fail. */
+static void fail_requests(rc_embedded *log, rc_work **group, int r, const rc_error *err)
+{
+    rc_work *failed = NULL;
+    rc_work *work;
+
+    take_requests(group, &failed);
     (void)pthread_mutex_lock(&log->mu);
+    take_requests(&log->todo, &failed);
+    DL_FOREACH(failed, work)
+    fail_work(work, r, err);
     finish(log, failed);
     (void)pthread_mutex_unlock(&log->mu);
 }
@@ -486,8 +496,7 @@ void *rc_writer_thread(void *arg)
         (void)pthread_mutex_lock(&log->mu);
     }
     (void)pthread_mutex_unlock(&log->mu);
-    (void)rc_tip_checkpoint(&log->store, true,
-                              NULL); /* not needed, but the next start is faster */
+    (void)rc_tip_checkpoint(&log->store, true, NULL); /* not needed, but the next start is faster */
     return NULL;
 }
 
