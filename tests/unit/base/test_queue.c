@@ -149,6 +149,44 @@ static void fake_time_wakes_those_who_wait_for_it(void **state)
     }
 }
 
+static void *push_until(void *arg)
+{
+    struct timed *t = arg;
+
+    atomic_store(&t->started, 1);
+    t->r = rc_queue_push(t->q, t, t->deadline_ns);
+    return NULL;
+}
+
+static void closing_wakes_both_sides(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        rc_queue *empty = rc_queue_new("empty", 1, rc_clock_real());
+        rc_queue *full = rc_queue_new("full", 1, rc_clock_real());
+        struct timed t[2] = {{empty, NULL, INT64_MAX, 0, 1}, {full, NULL, INT64_MAX, 0, 1}};
+        pthread_t threads[2];
+        void *item;
+
+        assert_int_equal(rc_queue_push(full, t, 0), 0);
+        assert_int_equal(rc_thread_start(&threads[0], "pop", 0, pop_until, &t[0], NULL), 0);
+        assert_int_equal(rc_thread_start(&threads[1], "push", 0, push_until, &t[1], NULL), 0);
+        while (!(atomic_load(&t[0].started) && atomic_load(&t[1].started)))
+            sched_yield();
+        for (int i = 0; i < round; i++) /* From a race to a sleeper. */
+            sched_yield();
+        rc_queue_close(empty);
+        rc_queue_close(full);
+        pthread_join(threads[0], NULL);
+        pthread_join(threads[1], NULL);
+        assert_int_equal(t[0].r, -OMC_ECANCELED);
+        assert_int_equal(t[1].r, -OMC_ECANCELED);
+        assert_int_equal(rc_queue_pop(full, &item, 0), 0);
+        rc_queue_free(empty);
+        rc_queue_free(full);
+    }
+}
+
 static void an_item_comes_without_any_time_passing(void **state)
 {
     rc_fake_clock *fake = rc_fake_clock_new(0);
@@ -239,6 +277,7 @@ int main(void)
         cmocka_unit_test(real_deadline_passes),
         cmocka_unit_test(nothing_is_lost_between_threads),
         cmocka_unit_test(fake_time_wakes_those_who_wait_for_it),
+        cmocka_unit_test(closing_wakes_both_sides),
         cmocka_unit_test(an_item_comes_without_any_time_passing),
         cmocka_unit_test(wake_is_readable_while_set),
         cmocka_unit_test(threads_are_named_and_deaf_to_signals),
