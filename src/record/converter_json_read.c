@@ -89,7 +89,7 @@ static int get_floating(const omc_schema *schema, const omc_value *node, omc_val
 static int get_boolean(const omc_schema *schema, const omc_value *node, omc_value *ret,
                        rc_error *err)
 {
-    bool truth = node->u.boolean;
+    bool truth = false;
 
     if (node->kind == OMC_STRING && rc_parse_bool(node->u.bytes, &truth) == 0)
         *ret = omc_boolean(truth);
@@ -118,6 +118,15 @@ static int get_string(const omc_value *node, omc_arena *arena, omc_value *ret, r
     return overflow ? rc_fail(err, OMC_EFORMAT, "a text of more than 64 MiB") : 0;
 }
 
+/** Whether bytes are a decimal that can be printed. Short ones are, without trying. */
+static bool is_number(rc_slice unscaled, omc_arena *arena)
+{
+    rc_slice ignored;
+
+    return unscaled.len > 0 &&
+           (unscaled.len < 1600 || rc_decimal_text(unscaled, 0, arena, &ignored) == 0);
+}
+
 static int get_bytes(const omc_schema *schema, const omc_value *node, omc_arena *arena,
                      omc_value *ret, rc_error *err)
 {
@@ -138,8 +147,8 @@ static int get_bytes(const omc_schema *schema, const omc_value *node, omc_arena 
         return mismatch(schema, node, err);
     } else if (rc_base64_decode(arena, node->u.bytes, &bytes) < 0) {
         return rc_fail(err, OMC_EFORMAT, "the schema says bytes, the text is not base64");
-    } else if (decimal && bytes.len == 0) {
-        return rc_fail(err, OMC_EFORMAT, "a Decimal of no bytes");
+    } else if (decimal && !is_number(bytes, arena)) {
+        return rc_fail(err, OMC_EFORMAT, "a Decimal of no bytes, or of more than 4096 digits");
     }
     *ret = omc_bytes(bytes);
     return 0;
@@ -308,6 +317,8 @@ static int get_text(const omc_map *node, const char *name, omc_arena *arena, con
         return rc_fail(err, OMC_EFORMAT, "\"%s\" must be a string, it is %s", name, shown(text));
     if (text->u.bytes.len && memchr(text->u.bytes.base, '\0', text->u.bytes.len))
         return rc_fail(err, OMC_EFORMAT, "\"%s\" contains the character U+0000", name);
+    if (!rc_utf8_valid(text->u.bytes)) /* Would be another name once it is written. */
+        return rc_fail(err, OMC_EFORMAT, "\"%s\" is not UTF-8", name);
     if (text->u.bytes.len)
         *ret = omc_copy(arena, text->u.bytes.base, text->u.bytes.len);
     return 0;
@@ -492,7 +503,7 @@ int rc_json_get_schema(const omc_value *node, omc_arena *arena, const omc_schema
 {
     const omc_map *map = node->u.map;
     omc_schema *schema;
-    int r;
+    int scale, r;
 
     *ret = NULL;
     if (node->kind == OMC_NULL)
@@ -513,6 +524,8 @@ int rc_json_get_schema(const omc_value *node, omc_arena *arena, const omc_schema
         r = get_parameters(map, arena, schema, err);
     if (r == 0)
         r = get_parts(map, arena, schema, err);
+    if (r == 0 && rc_schema_is_decimal(schema))
+        r = rc_schema_scale(schema, &scale, err);
     if (r == 0)
         r = get_default(map, arena, schema, err);
     if (r == 0)

@@ -12,7 +12,8 @@
 
 bool rc_schema_is_decimal(const omc_schema *schema)
 {
-    return schema->name && strcmp(schema->name, OMC_LOGICAL_DECIMAL) == 0;
+    return schema->type == OMC_BYTES && schema->name &&
+           strcmp(schema->name, OMC_LOGICAL_DECIMAL) == 0;
 }
 
 int rc_schema_scale(const omc_schema *schema, int *ret, rc_error *err)
@@ -31,37 +32,57 @@ int rc_schema_scale(const omc_schema *schema, int *ret, rc_error *err)
     return 0;
 }
 
+/** Number of an unscaled value. A negative scale is an exponent, not thousands of zeros. */
+static int put_unscaled(rc_slice unscaled, int scale, rc_buf *out)
+{
+    rc_arena arena;
+    rc_slice number;
+    int r;
+
+    rc_arena_init(&arena, 512);
+    r = rc_decimal_text(unscaled, RC_MAX(scale, 0), &arena.pub, &number);
+    if (r == 0)
+        rc_buf_add(out, number.base, number.len);
+    if (r == 0 && scale < 0)
+        rc_buf_printf(out, "e%d", -scale);
+    rc_arena_release(&arena);
+    return r;
+}
+
+/** A decimal that is known by its text only. */
+static int put_number_text(rc_slice number, int scale, enum rc_json_decimal decimal, rc_buf *out)
+{
+    rc_arena arena;
+    omc_value bytes = omc_bytes(number);
+    int r;
+
+    rc_arena_init(&arena, 512);
+    r = rc_decimal_parse(number, scale, &arena.pub, &bytes.u.bytes);
+    if (r == 0 && decimal == RC_JSON_DECIMAL_BASE64)
+        rc_json_write(&bytes, 0, out);
+    else if (r == 0)
+        rc_buf_add(out, number.base, number.len);
+    rc_arena_release(&arena);
+    return r;
+}
+
 /** A decimal is bytes in our model; one known by its text is taken as well. */
 static int put_decimal(const omc_schema *schema, const omc_value *value,
                        enum rc_json_decimal decimal, rc_buf *out, rc_error *err)
 {
-    rc_arena arena;
-    rc_slice result = {0};
     int scale, r = rc_schema_scale(schema, &scale, err);
 
     if (r < 0)
         return r;
-    if (value->kind == OMC_BYTES && decimal == RC_JSON_DECIMAL_BASE64) {
-        rc_json_write(value, 0, out);
-        return 0;
-    }
-    rc_arena_init(&arena, 512);
-    if (value->kind == OMC_BYTES)
-        r = rc_decimal_text(value->u.bytes, scale, &arena.pub, &result);
+    if (value->kind == OMC_NUMBER_TEXT)
+        r = put_number_text(value->text, scale, decimal, out);
+    else if (decimal == RC_JSON_DECIMAL_NUMERIC)
+        r = put_unscaled(value->u.bytes, scale, out);
     else
-        r = rc_decimal_parse(value->text, scale, &arena.pub, &result);
-    if (r < 0) {
-        (void)rc_fail(err, OMC_EFORMAT, "no decimal of scale %d and at most 4096 digits", scale);
-    } else if (value->kind == OMC_NUMBER_TEXT && decimal == RC_JSON_DECIMAL_BASE64) {
-        omc_value bytes = omc_bytes(result);
-
-        rc_json_write(&bytes, 0, out);
-    } else {
-        result = value->kind == OMC_BYTES ? result : value->text;
-        rc_buf_add(out, result.base, result.len);
-    }
-    rc_arena_release(&arena);
-    return r;
+        rc_json_write(value, 0, out);
+    return r < 0
+               ? rc_fail(err, OMC_EFORMAT, "no decimal of scale %d and at most 4096 digits", scale)
+               : 0;
 }
 
 /* ---- values -------------------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ static void reads_types(void **state)
         {"{\"type\":\"boolean\",\"optional\":true}", "null", OMC_NULL, "null"},
         {"{\"type\":\"boolean\",\"default\":true}", "null", OMC_BOOLEAN, "true"},
         {"{\"type\":\"boolean\",\"optional\":false}", "false", OMC_BOOLEAN, "false"},
+        {"{\"type\":\"boolean\"}", "\"False\"", OMC_BOOLEAN, "false"},
         {"{\"type\":\"int8\"}", "12", OMC_INT8, "12"},
         {"{\"type\":\"int16\"}", "-12", OMC_INT16, "-12"},
         {"{\"type\":\"int32\"}", "12", OMC_INT32, "12"},
@@ -174,6 +175,8 @@ static void errors_name_place_and_cure(void **state)
          "read JSON: payload: '1.5' is no number of type int32"},
         {"{\"schema\":{\"type\":\"boolean\"},\"payload\":1}",
          "read JSON: payload: the schema says boolean, the payload has a number"},
+        {"{\"schema\":{\"type\":\"boolean\"},\"payload\":\"maybe\"}",
+         "read JSON: payload: the schema says boolean, the payload has a string"},
         {"{\"schema\":{\"type\":\"bytes\"},\"payload\":\"***\"}",
          "read JSON: payload: the schema says bytes, the text is not base64"},
         {"{\"schema\":{\"type\":\"struct\",\"fields\":[{\"field\":\"a\",\"type\":\"array\","
@@ -230,6 +233,7 @@ static void decimals_are_read(void **state)
         {",\"parameters\":{\"scale\":\"2\"}", "1.567", NULL},
         {",\"parameters\":{\"scale\":\"x\"}", "1", NULL},
         {"", "1", NULL},
+        {"", "\"AJw=\"", NULL},
         {",\"parameters\":{\"scale\":\"2\"}", "\"\"", NULL},
     };
     omc_arena *arena = arena_of(state);
