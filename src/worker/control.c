@@ -166,6 +166,23 @@ static void abandon_rest(rc_worker *worker)
     worker->abandoned += (int)worker->call_count;
 }
 
+static void refuse_rest(rc_worker *worker)
+{
+    rc_op *op, *next;
+
+    pthread_mutex_lock(&worker->mu);
+    op = worker->ops;
+    worker->ops = NULL;
+    pthread_mutex_unlock(&worker->mu);
+    for (; op; op = next) {
+        next = op->next;
+        if (op->kind == RC_OP_REQUEST)
+            rc_requests_refuse(op, OMC_ECANCELED, "the worker is stopping");
+        else
+            rc_op_free(op);
+    }
+}
+
 static void free_all(rc_worker *worker)
 {
     rc_connector *c, *next;
@@ -204,13 +221,7 @@ void *rc_control_main(void *arg)
             break;
         }
     }
-    for (rc_op *op = take_ops(worker, &stopping), *next; op; op = next) {
-        next = op->next;
-        if (op->kind == RC_OP_REQUEST)
-            rc_requests_refuse(op, OMC_ECANCELED, "the worker is stopping");
-        else
-            rc_op_free(op);
-    }
+    refuse_rest(worker);
     if (worker->abandoned == 0)
         free_all(worker);
     return NULL;

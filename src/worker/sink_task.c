@@ -353,8 +353,8 @@ static int put_batch(sink *s, rc_error *err)
         if (rc_errors_call(&task->errors, &attempt, err) == RC_VERDICT_FAIL)
             return rc_wrap(err, r, "put of %zu records", s->batch->pub.count);
         rc_task_report(task, RC_STATE_STALLED, err);
-        rc_warn(task->who, "put failed, trying the same %zu records again in %lld ms: %s",
-                s->batch->pub.count, (long long)attempt.delay_ms, err->msg);
+        rc_debug(task->who, "put failed, trying the same %zu records again in %lld ms: %s",
+                 s->batch->pub.count, (long long)attempt.delay_ms, err->msg);
         if (rc_task_back_off(task, attempt.delay_ms) < 0)
             return -OMC_ECANCELED;
     }
@@ -479,8 +479,8 @@ static int commit(sink *s, rc_error *err)
     if (rc_errors_call(&task->errors, &s->commit_attempt, err) == RC_VERDICT_FAIL)
         return rc_wrap(err, r, "commit");
     rc_task_report(task, RC_STATE_STALLED, err);
-    rc_warn(task->who, "commit failed, trying again in %lld ms: %s",
-            (long long)s->commit_attempt.delay_ms, err->msg);
+    rc_debug(task->who, "commit failed, trying again in %lld ms: %s",
+             (long long)s->commit_attempt.delay_ms, err->msg);
     (void)rc_task_back_off(task, s->commit_attempt.delay_ms);
     return 0;
 }
@@ -572,6 +572,7 @@ static int open_queues(sink *s, rc_error *err)
 
     for (size_t i = 0; r == 0 && i < topics->count; i++)
         r = add_topic(s, topics->items[i], &number, err);
+    s->opened = r == 0;
     if (r < 0 || !s->ops->open)
         return r;
     list = omc_alloc0(&s->scratch.pub, (s->queue_count + 1) * sizeof *list);

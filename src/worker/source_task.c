@@ -532,8 +532,8 @@ static int poll_failed(source *s, rc_attempt *attempt, int r, rc_error *err)
     if (rc_errors_call(&s->task->errors, attempt, err) == RC_VERDICT_FAIL)
         return rc_wrap(err, r, "poll");
     rc_task_report(s->task, RC_STATE_STALLED, err);
-    rc_warn(s->task->who, "poll failed, trying again in %lld ms: %s", (long long)attempt->delay_ms,
-            err->msg);
+    rc_debug(s->task->who, "poll failed, trying again in %lld ms: %s", (long long)attempt->delay_ms,
+             err->msg);
     (void)rc_task_back_off(s->task, attempt->delay_ms);
     return 0;
 }

@@ -34,7 +34,8 @@
         .name = (name_), .type = OMC_OPT_##type_, .flags = OMC_OPT_IGNORED, \
         .offset = OMC_OPT_NOT_STORED, .doc = (doc_)                         \
     }
-#define IGNORED(name_, doc_) IGNORED_AS(name_, STRING, "Key of the Java runtime. Ignored: " doc_)
+#define JAVA_KEY "a key of the Java runtime; "
+#define IGNORED(name_, doc_) IGNORED_AS(name_, STRING, JAVA_KEY doc_)
 
 #define DAY_MS 86400000LL
 #define ONLY_ROCKETMQ "it concerns the RocketMQ back end, which this version does not have."
@@ -109,9 +110,9 @@ static const omc_option rows[] = {
     IGNORED("connectClusterId", ONLY_CLUSTER),
     IGNORED("clusterName", "the Java runtime does not read it either."),
     IGNORED("connectHome", "no file is looked up beside the program."),
-    IGNORED_AS("aclEnable", BOOLEAN, "Key of the Java runtime. Ignored: " ONLY_ROCKETMQ),
-    IGNORED_AS("accessKey", PASSWORD, "Key of the Java runtime. Ignored: " ONLY_ROCKETMQ),
-    IGNORED_AS("secretKey", PASSWORD, "Key of the Java runtime. Ignored: " ONLY_ROCKETMQ),
+    IGNORED_AS("aclEnable", BOOLEAN, JAVA_KEY ONLY_ROCKETMQ),
+    IGNORED_AS("accessKey", PASSWORD, JAVA_KEY ONLY_ROCKETMQ),
+    IGNORED_AS("secretKey", PASSWORD, JAVA_KEY ONLY_ROCKETMQ),
     IGNORED("autoCreateGroupEnable", "the Java runtime does not read it either."),
     IGNORED("maxMessageSize", "the Java runtime does not use it either; messages hold up to 4 MiB."),
     IGNORED("operationTimeout", ONLY_ROCKETMQ),
