@@ -238,7 +238,7 @@ static int store_message(source *s, rc_append *append, known_topic *topic, const
 static int one_record(source *s, omc_record *record, rc_append *append, rc_slot *slot,
                       rc_failure *failure)
 {
-    known_topic *topic;
+    known_topic *topic = NULL;
     rc_message message;
     int r = rc_task_transform(s->task, record, &s->scratch.pub, failure);
 
