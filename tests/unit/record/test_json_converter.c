@@ -363,15 +363,33 @@ static void writes_types(void **state)
 
 static void decimals_as_numbers(void **state)
 {
+    static const struct {
+        const char *scale, *hex, *payload;
+    } cases[] = {
+        {"2", "fe7a", "\"payload\":-3.90}"},
+        {"0", "0080", "\"payload\":128}"},
+        {"-2", "7b", "\"payload\":123e2}"},
+        {"-4096", "7b", "\"payload\":123e4096}"},
+    };
     omc_arena *arena = arena_of(state);
     RC_AUTO(rc_converter) converter = make_converter("json", false, numeric, arena);
-    omc_value value = omc_bytes(omc_slice_of("\xFE\x7A", 2));
-    rc_slice out;
 
-    assert_int_equal(rc_converter_write(converter, "t", NULL, &decimal_2, &value, arena, &out,
-                                        NULL),
-                     0);
-    assert_non_null(strstr(out.base, "\"payload\":-3.90}"));
+    for (size_t i = 0; i < RC_COUNT(cases); i++) {
+        omc_pair scale = {text("scale"), text(cases[i].scale)};
+        omc_value value = omc_bytes(unhex(cases[i].hex, arena)), back;
+        omc_schema decimal = decimal_2;
+        const omc_schema *schema;
+        rc_slice out;
+
+        decimal.parameters.pairs = &scale;
+        assert_int_equal(rc_converter_write(converter, "t", NULL, &decimal, &value, arena, &out,
+                                            NULL),
+                         0);
+        assert_non_null(strstr(out.base, cases[i].payload));
+        assert_int_equal(rc_converter_read(converter, "t", NULL, out, arena, &schema, &back, NULL),
+                         0);
+        assert_true(rc_value_equal(&value, &back));
+    }
 }
 
 static void tombstones(void **state)
