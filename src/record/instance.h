@@ -47,6 +47,7 @@ int rc_chain_new(const rc_plugin_finder *finder, const omc_keyvalue *config, rc_
 /** Checks all keys without building; adds every problem. Tells which keys are the chain's. */
 void rc_chain_check(const rc_plugin_finder *finder, const omc_keyvalue *config,
                     rc_problems *problems);
+/** After every batch that passed through it: their records may point to its schemas. */
 void rc_chain_free(rc_chain *chain);
 size_t rc_chain_length(const rc_chain *chain);
 /** Name and class of step `i`, for errors and views. */

@@ -327,7 +327,7 @@ static int translate_inline_flags(translator *t)
                                  "e.g. (?U)\\w+");
             *t->flags |= *t->at == 'd' ? RC_REGEX_UNIX_LINES : RC_REGEX_UNICODE_CHARACTER_CLASS;
         } else if (*t->at == 'x' && n < sizeof on - 3) {
-            strcat(list, "xx");
+            memcpy(list + n, "xx", 3); /* Java ignores blanks in classes, too. */
             t->comments = !off;
         } else if (strchr("ims", *t->at) && n < sizeof on - 3) {
             list[n] = *t->at;

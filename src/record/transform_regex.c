@@ -365,11 +365,12 @@ static void expand(const rc_regex *regex, rc_slice text, rc_buf *out)
 
     for (size_t i = 0; i < regex->piece_count; i++) {
         const piece *p = &regex->pieces[i];
+        const PCRE2_SIZE *group = at + 2 * (size_t)p->group;
 
         if (p->text.base)
             rc_buf_add(out, p->text.base, p->text.len);
-        else if (at[2 * p->group] != PCRE2_UNSET && at[2 * p->group] < at[2 * p->group + 1])
-            rc_buf_add(out, text.base + at[2 * p->group], at[2 * p->group + 1] - at[2 * p->group]);
+        else if (group[0] != PCRE2_UNSET && group[0] < group[1])
+            rc_buf_add(out, text.base + group[0], group[1] - group[0]);
     }
 }
 

@@ -157,10 +157,13 @@ static omc_list flag_list(const char *text, omc_arena *arena)
 {
     const char **items = omc_alloc(arena, 8 * sizeof *items);
     omc_list list = {.items = items};
-    char *copy = omc_copy(arena, text, strlen(text)), *save = NULL;
 
-    for (char *at = strtok_r(copy, ",", &save); at; at = strtok_r(NULL, ",", &save))
-        items[list.count++] = at;
+    while (*text) {
+        size_t len = strcspn(text, ",");
+
+        items[list.count++] = omc_copy(arena, text, len);
+        text += len + (text[len] == ',');
+    }
     return list;
 }
 
