@@ -186,12 +186,11 @@ const route *routes_find(exchange *ex, unsigned *ret_allowed)
 
 route_family routes_family(const exchange *ex)
 {
-    if (ex->segment_count == 0)
-        return ROUTE_OPEN;
-    if (omc_slice_is(ex->segments[0], "api"))
+    rc_slice first = ex->segment_count ? ex->segments[0] : omc_slice_of(NULL, 0);
+
+    if (omc_slice_is(first, "api"))
         return ROUTE_API;
-    if (ex->segment_count == 1 &&
-        (omc_slice_is(ex->segments[0], "health") || omc_slice_is(ex->segments[0], "metrics")))
+    if (omc_slice_is(first, "health") || omc_slice_is(first, "metrics"))
         return ROUTE_OPEN;
     return ROUTE_COMPAT;
 }

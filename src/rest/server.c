@@ -221,12 +221,26 @@ static void on_mhd_log(void *cls, const char *fmt, va_list ap)
 /* ---- life of the server -----------------------------------------------------------------------
  */
 
+static unsigned connections(const rc_rest *rest)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(rest->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+    return info ? info->num_connections : 0;
+}
+
+/* At its limit libmicrohttpd looks away from the listening socket, and looks at it again only at
+ * the start of a run: after connections ended there must be one more. */
 void rest_run(rc_rest *rest)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
+    unsigned before;
 
-    if (MHD_run(rest->daemon) != MHD_YES)
-        rc_warn("rest", "the HTTP server failed to serve a round of requests");
+    do {
+        before = connections(rest);
+        if (MHD_run(rest->daemon) != MHD_YES)
+            rc_warn("rest", "the HTTP server failed to serve a round of requests");
+    } while (connections(rest) < before);
     if (MHD_get_timeout(rest->daemon, &ms) == MHD_YES)
         rc_loop_timer_set(rest->timer, (int64_t)RC_MIN(ms, 3600000ull));
     else
