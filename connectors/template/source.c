@@ -97,7 +97,7 @@ static int poll_records(void *task, omc_batch *out, int64_t timeout_ms, omc_erro
         size_t room = strlen(s->options->greeting) + 24;
         char *text = omc_alloc(out->arena, room);
         omc_record *record = omc_batch_add(out);
-        int len = snprintf(text, room, "%s %lld", s->options->greeting, (long long)(s->last + 1));
+        int len = snprintf(text, room, "%s %lld", s->options->greeting, (long long)s->last + 1);
 
         record->value = omc_string(omc_slice_of(text, (size_t)len));
         record->position.partition = &partition;

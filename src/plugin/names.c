@@ -40,7 +40,8 @@ static rc_name *new_name(rc_family family, rc_slice name)
     rc_name *n = rc_calloc(1, sizeof *n + name.len + 2);
 
     n->key[0] = (char)family;
-    memcpy(n->key + 1, name.base, name.len);
+    if (name.len)
+        memcpy(n->key + 1, name.base, name.len);
     return n;
 }
 
@@ -136,11 +137,11 @@ const rc_name *rc_names_find(const rc_names *names, rc_family family, const char
 
 void rc_names_release(rc_names *names)
 {
-    rc_name *n, *next;
+    rc_name *n = names->hash, *next;
 
-    HASH_ITER(hh, names->hash, n, next)
-    {
-        HASH_DEL(names->hash, n);
+    HASH_CLEAR(hh, names->hash);
+    for (; n; n = next) {
+        next = n->hh.next;
         free(n);
     }
 }

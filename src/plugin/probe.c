@@ -125,16 +125,20 @@ static bool wait_end(const child *c)
     return ended;
 }
 
-/** Collects the child; kills its group first unless it ended in time. */
+/** Collects the child and ends whatever it left behind; kills it first unless it ended in time. */
 static int collect(child *c, bool ended)
 {
+    siginfo_t info;
     int status = 0;
 
     if (!ended)
         (void)kill(-c->pid, SIGKILL);
+    while (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+        ;
+    /* As long as the child is not reaped its group's number belongs to nobody else. */
+    (void)kill(-c->pid, SIGKILL);
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
         ;
-    (void)kill(-c->pid, SIGKILL); /* Whatever it left behind. */
     (void)close(c->out);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "plugin/library.h"
 #include "plugin/registry.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
@@ -47,6 +48,9 @@ int rc_plugin_probe_main(const char *file, int fd)
 {
     rc_library library = {0};
     rc_error why = {0};
+    /* A name without a slash would be looked for in the library path. */
+    RC_AUTO_FREE char *path = realpath(file, NULL);
+    int missing = path ? 0 : errno;
     int out = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     int r;
     json_t *answer;
@@ -55,7 +59,8 @@ int rc_plugin_probe_main(const char *file, int fd)
     if (out < 0)
         return 1;
     isolate();
-    r = rc_library_open(file, false, &library, &why);
+    r = path ? rc_library_open(path, false, &library, &why)
+             : rc_fail_errno(&why, missing, "'%s' cannot be read", file);
     answer = r < 0 ? describe_error(&why) : describe_plugins(&library);
     /* Texts that are not UTF-8 cannot be packed; the file is refused for that. */
     text = answer ? json_dumps(answer, JSON_INDENT(2)) : NULL;

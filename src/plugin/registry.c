@@ -49,7 +49,7 @@ rc_view *rc_registry_build(rc_registry *registry, rc_refusal *refusals, size_t r
 
     view->refusals = refusals;
     view->refusal_count = refusal_count;
-    view->entries = rc_calloc(count_entries(registry) + 1, sizeof *view->entries);
+    view->entries = rc_calloc(count_entries(registry) + 1, sizeof(const rc_entry *));
     for (size_t i = 0; i < registry->builtin_count; i++)
         view->entries[view->count++] = registry->builtin[i];
     for (const rc_plugin_file *f = registry->files; f; f = f->next)
@@ -104,7 +104,7 @@ static int add_builtin(rc_registry *registry, rc_names *names, const omc_plugin 
     }
     entry = rc_registry_keep(registry, checked, 1, "built in");
     registry->builtin =
-        rc_realloc(registry->builtin, (registry->builtin_count + 1) * sizeof *registry->builtin);
+        rc_realloc(registry->builtin, (registry->builtin_count + 1) * sizeof(const rc_entry *));
     registry->builtin[registry->builtin_count++] = entry;
     return rc_names_add(names, entry, err);
 }

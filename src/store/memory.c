@@ -58,11 +58,11 @@ static rc_stored_connector view(const entry *e)
 static void memory_close(rc_store *base)
 {
     memory_store *store = RC_CONTAINER(base, memory_store, base);
-    entry *e, *next;
+    entry *e = store->entries, *next;
 
-    HASH_ITER(hh, store->entries, e, next)
-    {
-        HASH_DEL(store->entries, e);
+    HASH_CLEAR(hh, store->entries);
+    for (; e; e = next) {
+        next = e->hh.next;
         rc_arena_release(&e->arena);
         free(e->name);
         free(e);
