@@ -10,13 +10,9 @@
  *
  * A put is all or nothing: when it fails, the file is as long as before it.
  */
-#include "position.h"
-#include "target.h"
-
-#include "follow.h"
+#include "sink.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -24,17 +20,9 @@
 
 #define TASK_WORD "${task}"
 #define LOG(t, level, ...) (t)->ctx->log((t)->ctx->host, level, __VA_ARGS__)
+typedef file_sink_task task;
 
-typedef struct sink_options {
-    const char *filename;
-    const char *fsync;
-    bool newline;
-    const char *null_value;
-    const char *if_missing;
-    const char *if_replaced;
-} sink_options;
-
-#define OPT(member) offsetof(sink_options, member)
+#define OPT(member) offsetof(file_sink_options, member)
 
 static const omc_option options[] = {
     {.name = "filename",
@@ -80,21 +68,6 @@ static const omc_option options[] = {
             "at its end."},
 };
 
-typedef struct task {
-    const omc_sink_context *ctx;
-    const sink_options *opt;
-    char *path;
-    file_target target;
-    size_t queues;     /* Given and not yet taken away. */
-    int64_t commits;   /* Of the last commit. */
-    bool placed;       /* The file is open and at its committed length. */
-    bool safe;         /* A committed length exists, or the start mark does. */
-    bool marked;       /* The start mark exists. */
-    bool has_put;      /* Records came. */
-    bool offered;      /* pre_commit gave the host a state that covers some. */
-    bool told_foreign; /* The log knows that somebody else writes to the file. */
-} task;
-
 /* ---- connector --------------------------------------------------------------------------- */
 
 typedef struct connector {
@@ -113,7 +86,7 @@ static int connector_start(void *state, const omc_connector_context *ctx, omc_er
 static int task_configs(void *state, int max_tasks, omc_task_configs *out, omc_error *err)
 {
     const connector *c = state;
-    const sink_options *opt = c->ctx->config->options;
+    const file_sink_options *opt = c->ctx->config->options;
     bool many = strstr(opt->filename, TASK_WORD) != NULL;
     const omc_keyvalue none = {0};
     int r = 0;
@@ -176,143 +149,6 @@ static int start(void *state, omc_error *err)
     return r;
 }
 
-typedef struct committed {
-    bool found;
-    int64_t length, inode, commit;
-} committed;
-
-/* The newest state of this file; states of other files came with queues of other tasks. */
-static committed newest_state(const task *t, const omc_queue_offset *queues, size_t count)
-{
-    committed best = {0};
-
-    for (size_t i = 0; i < count; i++) {
-        const omc_map *map = queues[i].state;
-        const omc_value *file = omc_map_get(map, "file");
-        committed c = {.found = true};
-
-        if (!file || file->kind != OMC_STRING || !omc_slice_is(file->u.bytes, t->path) ||
-            !file_value_i64(omc_map_get(map, "length"), &c.length) || c.length < 0 ||
-            !file_value_i64(omc_map_get(map, "inode"), &c.inode))
-            continue;
-        (void)file_value_i64(omc_map_get(map, "commit"), &c.commit);
-        if (!best.found || c.commit > best.commit ||
-            (c.commit == best.commit && c.length > best.length))
-            best = c;
-    }
-    return best;
-}
-
-static int cut_file(task *t, int64_t length, const char *why, omc_error *err)
-{
-    int64_t removed = t->target.length - length;
-    int r = removed > 0 ? file_target_cut(&t->target, length, err) : 0;
-
-    if (removed > 0 && r >= 0) {
-        LOG(t, OMC_INFO, "file '%s': removed %" PRId64 " bytes %s; they are written again", t->path,
-            removed, why);
-        t->ctx->count(t->ctx->host, "removed_bytes", removed);
-    }
-    return r;
-}
-
-/* The file was rotated and the worker ended before it committed to the new one: the old file lies
- * beside it and may hold uncommitted bytes. @return whether that was so. */
-static bool cut_rotated(task *t, const committed *c)
-{
-    const file_committed want = {.inode = (ino_t)c->inode,
-                                 .position = c->length,
-                                 .print_hash = file_hash(NULL, 0)};
-    char *path = file_sibling_find(t->path, &want);
-    struct stat st;
-    bool is = path && stat(path, &st) == 0 && st.st_ino == (ino_t)c->inode &&
-              truncate(path, c->length) == 0;
-
-    if (is)
-        LOG(t, OMC_INFO, "file '%s' was rotated to '%s' (cut to the committed %" PRId64 " bytes)",
-            t->path, path, c->length);
-    free(path);
-    return is;
-}
-
-static int resume_missing(task *t, const committed *c, omc_error *err)
-{
-    if (c->length > 0 && strcmp(t->opt->if_missing, "recreate") != 0 && !cut_rotated(t, c))
-        return omc_fail(err, OMC_ENOTFOUND, OMC_ERR_FATAL,
-                        "file '%s' is gone, but %" PRId64 " bytes of it were committed. Restore "
-                        "it, set if.missing=recreate to go on in a new file, or reset the "
-                        "connector's offsets to write everything again",
-                        t->path, c->length);
-    return file_target_open(&t->target, true, err);
-}
-
-static int resume_replaced(task *t, const committed *c, omc_error *err)
-{
-    if (strcmp(t->opt->if_replaced, "append") == 0) {
-        (void)cut_rotated(t, c);
-        LOG(t, OMC_WARN,
-            "file '%s' is not the one committed to: going on at its end (%" PRId64 " bytes)",
-            t->path, t->target.length);
-        return 0;
-    }
-    if (t->target.length == 0 && cut_rotated(t, c))
-        return 0;
-    return omc_fail(err, OMC_ESTATE, OMC_ERR_FATAL,
-                    "file '%s' was replaced: %" PRId64 " bytes were committed to inode %" PRId64
-                    ", this one is inode %ju. Restore the old file, set if.replaced=append to go "
-                    "on at the end of this one, or reset the connector's offsets",
-                    t->path, c->length, c->inode, (uintmax_t)t->target.ino);
-}
-
-static int resume_shorter(task *t, const committed *c, omc_error *err)
-{
-    if (strcmp(t->opt->if_replaced, "append") == 0) {
-        LOG(t, OMC_WARN,
-            "file '%s' has %" PRId64 " bytes but %" PRId64 " were committed: going on at its end",
-            t->path, t->target.length, c->length);
-        return 0;
-    }
-    return omc_fail(err, OMC_ESTATE, OMC_ERR_FATAL,
-                    "file '%s' has %" PRId64 " bytes but %" PRId64 " were committed: somebody "
-                    "truncated it. Restore it, set if.replaced=append to go on at its end, or "
-                    "reset the connector's offsets",
-                    t->path, t->target.length, c->length);
-}
-
-/* No committed state: a new sink, or one whose last run ended before its first commit. */
-static int resume_fresh(task *t, omc_error *err)
-{
-    int r = t->target.fd < 0 ? file_target_open(&t->target, true, err) : 0;
-    int64_t length;
-
-    if (r < 0)
-        return r;
-    length = file_mark_read(&t->target, t->ctx->task);
-    t->safe = t->marked = length >= 0 && length <= t->target.length;
-    return t->marked ? cut_file(t, length, "of a run that ended before its first commit", err) : 0;
-}
-
-static int place(task *t, const omc_queue_offset *queues, size_t count, omc_error *err)
-{
-    committed c = newest_state(t, queues, count);
-    int r = t->target.fd < 0 ? file_target_open(&t->target, false, err) : 0;
-
-    if (r < 0)
-        return r;
-    if (!c.found)
-        return resume_fresh(t, err);
-    t->commits = c.commit;
-    t->safe = true;
-    file_mark_remove(&t->target);
-    if (t->target.fd < 0)
-        return resume_missing(t, &c, err);
-    if ((int64_t)t->target.ino != c.inode)
-        return resume_replaced(t, &c, err);
-    if (t->target.length < c.length)
-        return resume_shorter(t, &c, err);
-    return cut_file(t, c.length, "behind the committed ones", err);
-}
-
 static int open_queues(void *state, const omc_queue_offset *queues, size_t count, omc_error *err)
 {
     task *t = state;
@@ -320,7 +156,7 @@ static int open_queues(void *state, const omc_queue_offset *queues, size_t count
 
     /* Only the first time: later queues come while the file has bytes that are not committed. */
     if (!t->placed)
-        r = place(t, queues, count, err);
+        r = file_sink_place(t, queues, count, err);
     if (r < 0)
         return r;
     if (!t->placed)
@@ -350,51 +186,6 @@ static int close_queues(void *state, const omc_queue *queues, size_t count, omc_
 
 /* ---- records ----------------------------------------------------------------------------- */
 
-/* The shortest text that reads back as the same number. */
-static int print_double(char *buf, size_t size, double number, bool is_float)
-{
-    int n = 0;
-
-    for (int digits = is_float ? 6 : 15; digits <= (is_float ? 9 : 17); digits++) {
-        n = snprintf(buf, size, "%.*g", digits, number);
-        if (is_float ? strtof(buf, NULL) == (float)number : strtod(buf, NULL) == number)
-            break;
-    }
-    return n;
-}
-
-/* Text of a value. `buf` holds numbers. @return 0, or -1: this kind has no plain text. */
-static int text_of(const omc_value *value, char *buf, size_t size, omc_slice *ret)
-{
-    int n;
-
-    switch (value->kind) {
-    case OMC_STRING:
-    case OMC_BYTES:
-        *ret = value->u.bytes;
-        return 0;
-    case OMC_BOOLEAN:
-        *ret = omc_slice_str(value->u.boolean ? "true" : "false");
-        return 0;
-    case OMC_ARRAY:
-    case OMC_MAP:
-    case OMC_STRUCT:
-        return -1;
-    default:
-        break;
-    }
-    if (value->text.len) {
-        *ret = value->text;
-        return 0;
-    }
-    if (value->kind == OMC_FLOAT32 || value->kind == OMC_FLOAT64)
-        n = print_double(buf, size, value->u.f64, value->kind == OMC_FLOAT32);
-    else
-        n = snprintf(buf, size, "%" PRId64, value->u.i64);
-    *ret = omc_slice_of(buf, (size_t)n);
-    return 0;
-}
-
 static int refuse(task *t, const omc_record *rec, omc_error *err)
 {
     omc_error why = {0};
@@ -410,12 +201,12 @@ static int refuse(task *t, const omc_record *rec, omc_error *err)
 
 static int put_record(task *t, const omc_record *rec, omc_error *err)
 {
-    char buf[40];
+    char buf[FILE_NUMBER_MAX];
     omc_slice text = {0};
 
     if (rec->value.kind == OMC_NULL && strcmp(t->opt->null_value, "skip") == 0)
         return 0;
-    if (rec->value.kind != OMC_NULL && text_of(&rec->value, buf, sizeof buf, &text) < 0)
+    if (rec->value.kind != OMC_NULL && file_value_text(&rec->value, buf, &text) < 0)
         return refuse(t, rec, err);
     return file_target_append(&t->target, text, t->opt->newline, err);
 }
@@ -580,6 +371,6 @@ const omc_plugin file_sink_plugin = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .option_size = sizeof(omc_option),
-    .options_size = sizeof(sink_options),
+    .options_size = sizeof(file_sink_options),
     .ops = &ops,
 };

@@ -15,6 +15,7 @@
 
 #define BUFFER_SIZE ((size_t)256 << 10)
 #define MODE_NEW 0644
+#define WRITEBACK_STEP ((int64_t)8 << 20)
 
 void file_target_init(file_target *target, const char *path, bool sync)
 {
@@ -85,7 +86,7 @@ static int adopt(file_target *target, int fd, omc_error *err)
     target->fd = fd;
     target->dev = st.st_dev;
     target->ino = st.st_ino;
-    target->length = st.st_size;
+    target->length = target->hinted = st.st_size;
     target->dirty = false;
     return 0;
 }
@@ -128,8 +129,20 @@ static int truncate_to(file_target *target, int64_t length, omc_error *err)
             return file_fail_errno(err, OMC_ERR_FATAL, "truncate file", target->path,
                                    "It may end in a broken record; cut it by hand");
     target->length = length;
+    target->hinted = target->hinted < length ? target->hinted : length;
     target->dirty = true;
     return 0;
+}
+
+/* Lets the kernel write what piled up while we go on, so that the fdatasync of the commit finds
+ * little left to wait for. Only a hint: it promises nothing. */
+static void start_writeback(file_target *target)
+{
+    if (!target->sync || target->length - target->hinted < WRITEBACK_STEP)
+        return;
+    (void)sync_file_range(target->fd, target->hinted, target->length - target->hinted,
+                          SYNC_FILE_RANGE_WRITE);
+    target->hinted = target->length;
 }
 
 int file_target_write(file_target *target, omc_error *err)
@@ -154,6 +167,7 @@ int file_target_write(file_target *target, omc_error *err)
         target->length += (int64_t)done;
         target->dirty = true;
         target->buffered = 0;
+        start_writeback(target);
     }
     return 0;
 }

@@ -21,6 +21,7 @@ typedef struct file_target {
     ino_t ino;
     const char *path; /**< Borrowed. */
     int64_t length;   /**< Bytes in the file. */
+    int64_t hinted;   /**< Up to here the kernel was asked to write back. */
     bool sync;        /**< fdatasync when asked to; false = fsync=never. */
     bool dirty;       /**< Bytes were written since the last sync. */
     char *buf;

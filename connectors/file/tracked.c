@@ -67,11 +67,13 @@ static void look(file_follow *f, file_tracked *t)
     t->gone = gone;
 }
 
-/* After a reader was opened. */
+/* After a reader was opened, be it the first or another one. */
 static void opened(file_follow *f, file_tracked *t)
 {
     char self[32];
 
+    unwatch(f, t, &t->wd);
+    unwatch(f, t, &t->wd_next);
     /* Through the descriptor, so that it is this file even if the name moved on. */
     (void)snprintf(self, sizeof self, "/proc/self/fd/%d", t->reader.fd);
     t->wd = watch(f, self, FILE_EVENTS);
@@ -85,24 +87,28 @@ static void opened(file_follow *f, file_tracked *t)
     count(f, "files_opened");
 }
 
-/* Opens the file of the name, or notes that there is none. */
+static int absent(file_follow *f, file_tracked *t, omc_error *err)
+{
+    if (f->opt->bounded)
+        return omc_fail(err, OMC_ENOTFOUND, OMC_ERR_FATAL,
+                        "file '%s' does not exist. Create it, correct 'filename', or set "
+                        "bounded=false to wait for it",
+                        t->name);
+    if (!t->told)
+        LOG(f, OMC_INFO, "file '%s' does not exist yet: waiting for it", t->name);
+    t->told = true;
+    t->gone = true;
+    return 0;
+}
+
+/* Opens the file of the name, or notes that there is none. A reader that is open stays as it is
+ * until the new one is. */
 static int open_named(file_follow *f, file_tracked *t, omc_error *err)
 {
-    int r;
+    int r = file_reader_open(&t->reader, t->name, err);
 
-    if (access(t->name, F_OK) < 0 && errno == ENOENT) {
-        if (f->opt->bounded)
-            return omc_fail(err, OMC_ENOTFOUND, OMC_ERR_FATAL,
-                            "file '%s' does not exist. Create it, correct 'filename', or set "
-                            "bounded=false to wait for it",
-                            t->name);
-        if (!t->told)
-            LOG(f, OMC_INFO, "file '%s' does not exist yet: waiting for it", t->name);
-        t->told = true;
-        t->gone = true;
-        return 0;
-    }
-    r = file_reader_open(&t->reader, t->name, err);
+    if (r == -OMC_ENOTFOUND)
+        return absent(f, t, err);
     if (r < 0)
         return r;
     t->moved = t->gone = false;
@@ -114,6 +120,8 @@ static int open_sibling(file_follow *f, file_tracked *t, const char *path, omc_e
 {
     int r = file_reader_open(&t->reader, path, err);
 
+    if (r == -OMC_ENOTFOUND)
+        err->flags &= ~OMC_ERR_FATAL; /* Rotated once more just now: a restart finds it. */
     if (r < 0)
         return r;
     opened(f, t);
@@ -178,7 +186,6 @@ static int seek_replaced(file_follow *f, file_tracked *t, const file_committed *
         LOG(f, OMC_INFO,
             "file '%s' was rotated while we were away: reading '%s' on from byte %" PRId64, t->name,
             path, c->position);
-        unwatch(f, t, &t->wd);
         r = open_sibling(f, t, path, err);
         if (r >= 0) {
             file_reader_seek(&t->reader, c->position);
@@ -275,24 +282,30 @@ static bool may_leave(const file_follow *f, const file_tracked *t)
     return t->moved && quiet(f, t) && stat(t->name, &st) == 0 && st.st_size > 0;
 }
 
-/* Goes on to the next file of the name. */
+/* Goes on to the next file of the name. When that fails, the old one stays open and the next step
+ * fails the same way, so that no file in between is passed over. */
 static int leave(file_follow *f, file_tracked *t, omc_error *err)
 {
     char *path = file_sibling_next(t->name, &t->reader);
-    int r;
+    int64_t pos = t->reader.pos;
+    bool gone = t->gone;
+    int r = 0;
 
-    LOG(f, OMC_INFO, "file '%s' was %s: the old one is read to its end at byte %" PRId64, t->name,
-        t->gone ? "removed" : "rotated", t->reader.pos);
-    count(f, "rotations");
-    unwatch(f, t, &t->wd);
-    unwatch(f, t, &t->wd_next);
-    file_reader_release(&t->reader);
-    if (t->gone && !path) {
+    if (path) {
+        r = open_sibling(f, t, path, err);
+    } else if (!gone) {
+        r = open_named(f, t, err);
+    } else {
+        unwatch(f, t, &t->wd);
+        file_reader_release(&t->reader);
         t->done = true;
-        return 0;
     }
-    r = path ? open_sibling(f, t, path, err) : open_named(f, t, err);
     free(path);
+    if (r >= 0) {
+        LOG(f, OMC_INFO, "file '%s' was %s: the old one is read to its end at byte %" PRId64,
+            t->name, gone ? "removed" : "rotated", pos);
+        count(f, "rotations");
+    }
     return r;
 }
 
@@ -363,7 +376,8 @@ int file_tracked_step(file_follow *f, file_tracked *t, file_emit *emit, omc_erro
             restart(f, t, "truncated");
         } else if (leaving) {
             r = leave(f, t, err);
-            if (r < 0 || t->reader.fd < 0)
+            t->ready = r < 0;
+            if (r < 0 || t->done)
                 return r;
         } else {
             t->done = f->opt->bounded;

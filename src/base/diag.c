@@ -249,7 +249,8 @@ static bool admit(omc_log_level level, const char *component, const char *fmt, c
     }
     print = ++entry->lines <= PER_SECOND;
     if (!print && entry->dropped++ == 0)
-        (void)snprintf(entry->sample, sizeof entry->sample, "%.*s", (int)sizeof entry->sample - 1, text);
+        (void)snprintf(entry->sample, sizeof entry->sample, "%.*s", (int)sizeof entry->sample - 1,
+                       text);
     entry->level = level;
     pthread_mutex_unlock(&diag.lock);
     for (size_t i = 0; i < count; i++)

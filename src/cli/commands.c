@@ -204,12 +204,13 @@ static const rc_command *find(int argc, char **argv, int *words)
 static int unknown_command(int argc, char **argv)
 {
     const char *names[64], *nearest;
-    RC_AUTO_FREE char *two = rc_format("%s %s", argv[1], argc > 2 ? argv[2] : "");
+    RC_AUTO_FREE char *two =
+        rc_format("%s%s%s", argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
     size_t count = 0, group = strlen(argv[1]);
     bool known_group = false;
     const rc_command *c;
 
-    for (size_t i = 0; (c = rc_command_at(i)) && count < RC_COUNT(names); i++) {
+    for (size_t i = 0; (c = rc_command_at(i)) && count + 2 < RC_COUNT(names); i++) {
         if (!strncmp(c->name, argv[1], group) && c->name[group] == ' ')
             known_group = true;
         names[count++] = c->name;
@@ -222,7 +223,11 @@ static int unknown_command(int argc, char **argv)
         (void)fputs("\n", stderr);
         return RC_EXIT_USAGE;
     }
-    nearest = rc_nearest(known_group ? two : argv[1], names, count);
+    names[count++] = "connector";
+    names[count++] = "plugin";
+    nearest = rc_nearest(two, names, count);
+    if (!nearest && !known_group)
+        nearest = rc_nearest(argv[1], names, count);
     if (nearest)
         return rc_usage(NULL, "unknown command '%s'; did you mean '%s'?",
                         known_group ? two : argv[1], nearest);

@@ -381,6 +381,8 @@ static int run_validate(rc_args *args)
         json_decref(config);
         return rc_exit_print(&err);
     }
+    if (!json_object_get(config, "name")) /* every configuration has one when it is stored */
+        (void)json_object_set_new(config, "name", json_string("connector"));
     class_path =
         rc_format("/connector-plugins/%s/config/validate", rc_json_text(config, "connector.class"));
     r = rc_client_call(&client, "PUT", class_path, config, &answer, &err);

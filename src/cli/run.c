@@ -77,7 +77,7 @@ static void note(const run *u, char *out, size_t size)
     }
     if (seen->known && (seen->state == RC_STATE_STALLED || seen->state == RC_STATE_RESTARTING ||
                         seen->state == RC_STATE_STUCK))
-        (void)snprintf(out, size, "%s %s: %s", which, rc_state_name(seen->state), seen->trace);
+        (void)snprintf(out, size, "%s %s: %.200s", which, rc_state_name(seen->state), seen->trace);
 }
 
 static void show(run *u)

@@ -70,7 +70,7 @@ static int load(const rc_args *args, omc_arena *arena, rc_worker_config *ret, rc
     r = rc_worker_config_parse(rc_kv_done(&kv), arena, ret, &problems, err);
     for (size_t i = 0; i < problems.count; i++)
         if (problems.items[i].warning)
-            rc_warn("config", "%s: %s", problems.items[i].key, problems.items[i].text);
+            rc_warn("config", "%s", problems.items[i].text);
     return r < 0 ? rc_wrap(err, r, "%s", path ? path : "configuration") : 0;
 }
 
@@ -86,11 +86,13 @@ static int run_standalone(rc_args *args)
     omc_log_level level = OMC_INFO;
     rc_error err = {0};
     rc_arena arena;
+    bool loaded;
     int r;
 
     rc_arena_init(&arena, 16 << 10);
     r = load(args, &arena.pub, &config, &err);
-    if (r == 0) {
+    loaded = r == 0;
+    if (loaded) {
         s.config = &config;
         setup.rest = config.rest_enabled;
         if (rc_diag_parse_level(config.log_level, &level) == 0)
@@ -102,6 +104,10 @@ static int run_standalone(rc_args *args)
     else if (r == 0)
         rc_info("worker", "stopped");
     rc_arena_release(&arena);
+    if (!loaded && r < 0) {
+        (void)rc_exit_print(&err);
+        return RC_EXIT_CONFIG; /* also when the file is not there */
+    }
     return r < 0 ? rc_exit_print(&err) : r > 0 ? RC_EXIT_FAILED : RC_EXIT_OK;
 }
 

@@ -212,7 +212,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **sl
 }
 
 /* libmicrohttpd's complaints are about clients that hang up or talk nonsense. */
-static void on_mhd_log(void *cls, const char *fmt, va_list ap)
+static void OMC_PRINTF(2, 0) on_mhd_log(void *cls, const char *fmt, va_list ap)
 {
     (void)cls;
     rc_diag_v(OMC_DEBUG, "rest", fmt, ap);

@@ -438,7 +438,7 @@ static int try_commit(sink *s, rc_error *err)
     rc_task *task = s->task;
     omc_queue_offset *offsets = omc_alloc0(&s->scratch.pub, s->queue_count * sizeof *offsets);
     rc_commit *commits = omc_alloc0(&s->scratch.pub, s->queue_count * sizeof *commits);
-    size_t count;
+    size_t count = 0;
     int r = flush_letters(s, err);
 
     if (r == 0)

@@ -87,7 +87,8 @@ static int read_offset(void *host, const omc_map *partition, omc_arena *arena, c
 
 /* ---- topics and queues --------------------------------------------------------------------- */
 
-static int open_topic(source *s, const char *name, known_topic **ret, rc_error *err)
+/* NULL with err filled when there is no such topic and none may be created. */
+static known_topic *open_topic(source *s, const char *name, rc_error *err)
 {
     rc_task *task = s->task;
     int32_t queues = task->setup.worker_config->auto_create_topics
@@ -101,34 +102,34 @@ static int open_topic(source *s, const char *name, known_topic **ret, rc_error *
     if (!known) {
         r = rc_log_topic(task->log, name, queues, &topic, err);
         if (r == -OMC_ENOTFOUND)
-            return rc_fail(err, OMC_ENOTFOUND,
-                           "topic '%s' does not exist and autoCreateTopicEnable=false: create the "
-                           "topic or set autoCreateTopicEnable=true in the worker's configuration",
-                           name);
+            (void)rc_fail(err, OMC_ENOTFOUND,
+                          "topic '%s' does not exist and autoCreateTopicEnable=false: create the "
+                          "topic or set autoCreateTopicEnable=true in the worker's configuration",
+                          name);
         if (r < 0)
-            return r;
+            return NULL;
         known = rc_calloc(1, sizeof *known);
         known->name = rc_strdup(name);
         known->topic = topic;
         HASH_ADD_KEYPTR(hh, s->topics, known->name, strlen(known->name), known);
     }
-    *ret = s->last_topic = known;
-    return 0;
+    s->last_topic = known;
+    return known;
 }
 
-static int find_topic(source *s, const omc_record *record, known_topic **ret, rc_error *err)
+static known_topic *find_topic(source *s, const omc_record *record, rc_error *err)
 {
     const char *name = rc_record_topic(record, s->task->plan.options.topic, &s->scratch.pub);
 
-    if (!name)
-        return omc_fail(err, OMC_EINVAL, OMC_ERR_FATAL,
-                        "source connect lack of topic config: the record names no topic and the "
-                        "connector has none; set connect.topicname");
-    if (s->last_topic && strcmp(s->last_topic->name, name) == 0) {
-        *ret = s->last_topic;
-        return 0;
+    if (!name) {
+        (void)omc_fail(err, OMC_EINVAL, OMC_ERR_FATAL,
+                       "source connect lack of topic config: the record names no topic and the "
+                       "connector has none; set connect.topicname");
+        return NULL;
     }
-    return open_topic(s, name, ret, err);
+    if (s->last_topic && strcmp(s->last_topic->name, name) == 0)
+        return s->last_topic;
+    return open_topic(s, name, err);
 }
 
 static int32_t hash_partition(source *s, const omc_map *partition, int32_t queues)
@@ -238,15 +239,15 @@ static int store_message(source *s, rc_append *append, known_topic *topic, const
 static int one_record(source *s, omc_record *record, rc_append *append, rc_slot *slot,
                       rc_failure *failure)
 {
-    known_topic *topic = NULL;
+    known_topic *topic;
     rc_message message;
     int r = rc_task_transform(s->task, record, &s->scratch.pub, failure);
 
     if (r != RC_RECORD_KEEP)
         return r;
-    r = find_topic(s, record, &topic, &failure->err);
-    if (r < 0)
-        return r;
+    topic = find_topic(s, record, &failure->err);
+    if (!topic)
+        return -failure->err.code;
     failure->topic = topic->name;
     r = convert(s, record, topic->name, &message, failure);
     if (r != RC_RECORD_KEEP)

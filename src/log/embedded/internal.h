@@ -18,16 +18,18 @@
 #include "base/thread.h"
 #include "log/embedded.h"
 
+#include "base/hash.h"
 #include <limits.h>
 #include <sqlite3.h>
-#include <uthash.h>
 #include <utlist.h>
 
 /** A row holds about this much at most; only a single larger message makes it bigger. */
 #define RC_ROW_BYTES_MAX ((size_t)1 << 20)
 /** What one message may cost beside its own bytes (see codec.c). */
 #define RC_MESSAGE_OVERHEAD_MAX ((size_t)64)
-#define RC_TOPIC_QUEUES_MAX 65535
+#define RC_TOPIC_QUEUES_MAX 1024
+/** Of all topics; bounds memory, also when a damaged file says otherwise. */
+#define RC_QUEUES_MAX 1000000
 #define RC_SEGMENT_SUFFIX ".seg"
 #define RC_STATE_BYTES_MAX ((size_t)4096)
 
@@ -300,7 +302,8 @@ typedef struct rc_embedded {
     /* Writer thread: */
     rc_tip store;
     int64_t topic_id_max;
-    int64_t last_ms; /**< Stored time never goes back. */
+    int64_t queue_count; /**< [mu] Of all topics. */
+    int64_t last_ms;     /**< Stored time never goes back. */
     int64_t full_since_ms;
     int64_t retain_at_ns;  /**< Next look at the age of segments; INT64_MAX = none. */
     int64_t roll_again_ns; /**< After a failed roll: not before. */

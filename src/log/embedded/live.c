@@ -27,6 +27,7 @@ rc_topic *rc_topic_new(rc_embedded *log, const char *name, int64_t id, int32_t q
     topic->queue = rc_calloc((size_t)queues, sizeof *topic->queue);
     (void)snprintf(topic->name, sizeof topic->name, "%s", name);
     log->topic_id_max = RC_MAX(log->topic_id_max, id);
+    log->queue_count += queues;
     HASH_ADD_STR(log->topics, name, topic);
     return topic;
 }

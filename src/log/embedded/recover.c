@@ -107,7 +107,7 @@ static int load_topics(rc_embedded *log, sqlite3 *db, const rc_segment *segment,
         rc_topic *old = NULL;
 
         if (!name || id <= 0 || queues < 1 || queues > RC_TOPIC_QUEUES_MAX ||
-            rc_topic_name_check(name, NULL) < 0)
+            log->queue_count + queues > RC_QUEUES_MAX || rc_topic_name_check(name, NULL) < 0)
             return bad_rows(segment, "a topic has no valid name, number or count of queues", err);
         HASH_FIND_STR(log->topics, name, old);
         if (old)

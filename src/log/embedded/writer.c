@@ -92,6 +92,9 @@ static int do_topic(rc_embedded *log, rc_work *work, rc_error *err)
     for (rc_topic *t = log->topics; t; t = t->hh.next)
         if (strcmp(t->name, work->name) == 0)
             return 0; /* somebody else asked for it a moment ago */
+    if (log->queue_count + work->number > RC_QUEUES_MAX)
+        return rc_fail(err, OMC_EINVAL, "the log has %lld queues, the limit is %d",
+                       (long long)log->queue_count, RC_QUEUES_MAX);
     work->topic_id = ++log->topic_id_max;
     (void)sqlite3_bind_int64(stmt, 1, work->topic_id);
     (void)sqlite3_bind_text(stmt, 2, work->name, -1, SQLITE_STATIC);
