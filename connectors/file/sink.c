@@ -20,6 +20,7 @@
 
 #define TASK_WORD "${task}"
 #define LOG(t, level, ...) (t)->ctx->log((t)->ctx->host, level, __VA_ARGS__)
+
 typedef file_sink_task task;
 
 #define OPT(member) offsetof(file_sink_options, member)
