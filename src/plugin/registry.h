@@ -20,9 +20,9 @@ typedef struct rc_registry rc_registry;
 
 typedef struct rc_registry_config {
     const omc_plugin *const *const *builtin; /**< NULL-terminated array of such arrays. */
-    const char *const *paths;   /**< Folders and files of pluginPaths; NULL-terminated; copied. */
-    const char *self;           /**< Path of our own program, for probing; NULL = /proc/self/exe. */
-    int64_t probe_timeout_ms;   /**< Default 5,000. */
+    const char *const *paths; /**< Folders and files of pluginPaths; NULL-terminated; copied. */
+    const char *self;         /**< Path of our own program, for probing; NULL = /proc/self/exe. */
+    int64_t probe_timeout_ms; /**< Default 5,000. */
 } rc_registry_config;
 
 int rc_registry_new(const rc_registry_config *config, rc_registry **ret, rc_error *err);
@@ -32,7 +32,8 @@ void rc_registry_free(rc_registry *registry);
 /**
  * Scans the paths (again). A file that cannot be used does not stop the scan.
  * @return number of files refused; each is reported by `refused` (may be NULL) with file and
- *         reason, and kept for rc_registry_refusals(). A path that does not exist is -OMC_ENOTFOUND.
+ *         reason (which continues "<file> ..."), and kept for rc_registry_refusals(). A path that
+ * does not exist is -OMC_ENOTFOUND.
  */
 typedef void rc_refused_fn(void *arg, const char *file, const rc_error *why);
 int rc_registry_scan(rc_registry *registry, rc_refused_fn *refused, void *arg, rc_error *err);
@@ -66,7 +67,8 @@ const char *rc_plugin_class(const omc_plugin *plugin, omc_arena *arena);
 rc_option_table rc_plugin_table(const omc_plugin *plugin);
 const char *rc_plugin_kind_name(unsigned kind); /**< "source" ... */
 
-/** The host services every plugin gets, for contexts made elsewhere. Lives as long as the process. */
+/** The host services every plugin gets, for contexts made elsewhere. Lives as long as the process.
+ */
 const omc_host *rc_plugin_host(void);
 
 /** The child's half of a probe: loads `file`, checks every plugin in it, and prints one JSON

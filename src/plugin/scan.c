@@ -155,8 +155,8 @@ static void load_one(scan *s, const char *path)
 
     if (update(s->registry, path, known, &why) == 0)
         return;
-    (void)rc_wrap(&why, -why.code, "%s%s", path,
-                  in_use ? " (the state loaded before stays in use)" : "");
+    if (in_use)
+        (void)rc_wrap(&why, -why.code, "the state loaded before stays in use; the new one");
     refuse(s, path, &why);
 }
 

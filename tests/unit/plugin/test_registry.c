@@ -106,8 +106,8 @@ static void count_refusal(void *arg, const char *file, const rc_error *why)
 {
     fixture *f = arg;
 
-    if (!strstr(why->msg, file))
-        fail_msg("refusal '%s' does not name %s", why->msg, file);
+    if (strncmp(file, f->dir, strlen(f->dir)) != 0 || strstr(why->msg, f->dir) == why->msg)
+        fail_msg("'%s' refused: '%s'", file, why->msg);
     f->reported++;
 }
 
@@ -127,6 +127,7 @@ static rc_error refusal(fixture *f)
     const rc_refusal *list = NULL;
 
     assert_int_equal(rc_registry_refusals(f->registry, &f->arena.pub, &list), 1);
+    assert_memory_equal(list[0].file, f->dir, strlen(f->dir));
     return list[0].why;
 }
 
@@ -170,14 +171,12 @@ static void refusals_say_why(void **state)
 
     for (size_t i = 0; i < RC_COUNT(cases); i++) {
         rc_error why;
-        char path[128];
 
         install(f, cases[i].so, "x.so");
         assert_int_equal(scan(f), 1);
         assert_int_equal(f->reported, i + 1);
         why = refusal(f);
-        (void)snprintf(path, sizeof path, "%s/x.so", f->dir);
-        if (why.code != cases[i].code || !strstr(why.msg, path))
+        if (why.code != cases[i].code)
             fail_msg("%s: code %d '%s'", cases[i].so, why.code, why.msg);
         for (size_t k = 0; k < 3 && cases[i].says[k]; k++)
             if (!strstr(why.msg, cases[i].says[k]))
@@ -334,7 +333,7 @@ static void same_names_are_refused(void **state)
     assert_int_equal(scan(f), 1);
     assert_non_null(strstr(refusal(f).msg, "'org.example.GoodSourceConnector' is already taken"));
     assert_non_null(strstr(refusal(f).msg, "a.so"));
-    assert_non_null(strstr(refusal(f).msg, "b.so"));
+    assert_non_null(strstr(refusal(f).msg, "other-source"));
     assert_null(source(f, "other-source"));
     assert_non_null(source(f, "good-source"));
     /* Once the other one is gone the name is free. */
