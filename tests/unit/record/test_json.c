@@ -135,6 +135,7 @@ static void strings_are_unescaped(void **state)
          "\xEF\xBF\xBD"
          "A",
          4},
+        {"\"\\ude80\\ude80\"", "\xEF\xBF\xBD\xEF\xBF\xBD", 6},
         {"\"\\ud800\\ud83d\\ude80\"", "\xEF\xBF\xBD\xF0\x9F\x9A\x80", 7},
         {"\"long before \\n and long after the escape\"",
          "long before \n and long after the escape", 39},

@@ -515,6 +515,21 @@ static void schemas_are_shared(void **state)
     assert_string_equal(first->name, "n");
 }
 
+/** Size 0: every message has its own schema, in its own batch. */
+static void no_cache(void **state)
+{
+    static const char in[] = "{\"schema\":{\"type\":\"int32\"},\"payload\":1}";
+    static const char *const none[] = {"value.converter.schemas.cache.size=0", NULL};
+    RC_AUTO(rc_converter) converter = make_converter("json", false, none, arena_of(state));
+    const omc_schema *first, *second;
+    omc_value value;
+
+    assert_int_equal(read_with(converter, in, arena_of(state), &first, &value, NULL), 0);
+    assert_int_equal(read_with(converter, in, arena_of(state), &second, &value, NULL), 0);
+    assert_ptr_not_equal(first, second);
+    assert_true(rc_schema_equal(first, second));
+}
+
 /** More schemas than the cache holds: all are right, those beyond belong to the batch. */
 static void full_cache(void **state)
 {
