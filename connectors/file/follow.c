@@ -428,8 +428,8 @@ int file_follow_poll(file_follow *f, omc_batch *out, int64_t timeout_ms, omc_err
         due_ms = take_timers(f, now);
         if (f->folder_lost)
             return omc_fail(err, OMC_ENOTFOUND, 0,
-                            "folder '%s' was removed or renamed. Create it again; the task looks "
-                            "for it when it is restarted",
+                            "folder '%s' was removed or renamed. Create it again and restart the "
+                            "task",
                             f->folder);
         if (f->rescan && !f->opt->bounded)
             r = scan(f, true, err);

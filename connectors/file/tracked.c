@@ -121,7 +121,7 @@ static int open_sibling(file_follow *f, file_tracked *t, const char *path, omc_e
     int r = file_reader_open(&t->reader, path, err);
 
     if (r == -OMC_ENOTFOUND)
-        err->flags &= ~OMC_ERR_FATAL; /* Rotated once more just now: a restart finds it. */
+        err->flags = OMC_ERR_RETRIABLE; /* Rotated once more just now: look again. */
     if (r < 0)
         return r;
     opened(f, t);
