@@ -54,7 +54,7 @@ static void *call_main(void *arg)
     }
     pthread_mutex_lock(&worker->mu);
     abandoned = call->abandoned;
-    call->progress = RC_CALL_DONE;
+    call->done = true;
     pthread_mutex_unlock(&worker->mu);
     if (abandoned)
         return NULL; /* nobody waits; the call and what it made stay in memory */
@@ -70,7 +70,7 @@ static void run(rc_call *call)
     rc_error err = {0};
     rc_op *op;
 
-    call->progress = RC_CALL_RUNNING;
+    call->running = true;
     call->deadline_ns = rc_control_now(call->worker) + call->timeout_ms * 1000000;
     call->worker->call_count++;
     if (rc_thread_start(&thread, "call", (size_t)512 << 10, call_main, call, &err) == 0) {
@@ -80,7 +80,7 @@ static void run(rc_call *call)
     rc_error_line(call->connector, "cannot start a thread for a plugin call: %s", err.msg);
     call->result = -err.code;
     call->err = err;
-    call->progress = RC_CALL_DONE;
+    call->done = true;
     op = rc_op_new(RC_OP_CALL_DONE);
     op->call = call;
     rc_control_post(call->worker, op);
@@ -107,7 +107,7 @@ void rc_call_finished(rc_call *call)
     {
         if (worker->call_count >= RC_CALLS_MAX)
             break;
-        if (waiting->progress == RC_CALL_WAITING)
+        if (!waiting->running)
             run(waiting);
     }
 }
@@ -122,7 +122,7 @@ void rc_calls_expire(rc_worker *worker)
         bool late = false;
 
         pthread_mutex_lock(&worker->mu);
-        if (call->progress == RC_CALL_RUNNING && now >= call->deadline_ns)
+        if (call->running && !call->done && now >= call->deadline_ns)
             late = call->abandoned = true;
         pthread_mutex_unlock(&worker->mu);
         if (!late)
@@ -139,7 +139,7 @@ int64_t rc_calls_deadline(rc_worker *worker)
 
     DL_FOREACH(worker->calls, call)
     {
-        if (call->progress == RC_CALL_RUNNING)
+        if (call->running)
             deadline = RC_MIN(deadline, call->deadline_ns);
     }
     return deadline;

@@ -189,7 +189,8 @@ static void free_all(rc_worker *worker)
 
     HASH_ITER(hh, worker->connectors, c, next)
     {
-        rc_lifecycle_free(worker, c);
+        HASH_DEL(worker->connectors, c);
+        rc_lifecycle_free(c);
     }
 }
 

@@ -12,9 +12,8 @@
 #ifndef RC_CONTROL_H
 #define RC_CONTROL_H
 
+#include "base/hash.h"
 #include "worker/task.h"
-
-#include <uthash.h>
 
 #define RC_REQUESTS_MAX 1024
 #define RC_CALLS_MAX 8
@@ -41,11 +40,6 @@ typedef enum rc_call_kind {
     RC_CALL_STOP,
     RC_CALL_RELOAD
 } rc_call_kind;
-typedef enum rc_call_progress {
-    RC_CALL_WAITING, /* for one of RC_CALLS_MAX threads */
-    RC_CALL_RUNNING,
-    RC_CALL_DONE /* its op is posted */
-} rc_call_progress;
 
 /** One call into a connector plugin, on a thread of its own, under a deadline. */
 typedef struct rc_call {
@@ -63,8 +57,9 @@ typedef struct rc_call {
     const omc_plugin *plugin;   /* CHECK: result */
     int result;
     rc_error err;
-    rc_call_progress progress; /* RUNNING -> DONE under worker->mu by the call's thread */
-    bool abandoned;            /* guarded by worker->mu; set only while RUNNING */
+    bool running;   /* control thread; false = waits for one of RC_CALLS_MAX threads */
+    bool done;      /* [mu] set by the call's thread: its op is on the way */
+    bool abandoned; /* [mu] set by the control thread unless done: nobody waits any more */
     int64_t timeout_ms;
     int64_t deadline_ns; /* set when it runs */
 } rc_call;
@@ -193,7 +188,7 @@ void rc_lifecycle_timers(rc_worker *worker);
 int64_t rc_lifecycle_deadline(rc_worker *worker);
 bool rc_lifecycle_all_idle(rc_worker *worker);
 void rc_lifecycle_state(rc_worker *worker, rc_connector *c, rc_state state, const rc_error *why);
-void rc_lifecycle_free(rc_worker *worker, rc_connector *c);
+void rc_lifecycle_free(rc_connector *c);
 
 /* requests.c */
 void rc_requests_handle(rc_worker *worker, rc_op *op);

@@ -290,7 +290,7 @@ static void idle(rc_worker *worker, rc_connector *c)
 
     if (c->deleted) {
         HASH_DEL(worker->connectors, c);
-        rc_lifecycle_free(worker, c);
+        rc_lifecycle_free(c);
         return;
     }
     if (wanted(worker, c) && !stays && c->retry_ns <= rc_control_now(worker)) {
@@ -604,9 +604,8 @@ rc_connector *rc_lifecycle_add(rc_worker *worker, const rc_stored_connector *sto
     return c;
 }
 
-void rc_lifecycle_free(rc_worker *worker, rc_connector *c)
+void rc_lifecycle_free(rc_connector *c)
 {
-    (void)worker;
     free_slots(c);
     rc_generation_free(c->generation);
     rc_arena_release(&c->memory);

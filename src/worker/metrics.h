@@ -10,7 +10,7 @@
 
 /* X(id, name, type, help): rocketmq_connect_task_<name>{connector,task,type} */
 #define RC_TASK_METRICS(X)                                                                        \
-    X(POLLED, "records_polled_total", "counter", "Records a source task returned from poll.")    \
+    X(POLLED, "records_polled_total", "counter", "Records a source task returned from poll.")     \
     X(POLLED_BYTES, "bytes_polled_total", "counter",                                              \
       "Message bytes of the records a source task made.")                                         \
     X(WRITTEN, "records_written_total", "counter", "Records stored in the log by a source task.") \
@@ -34,12 +34,12 @@
       "When the task last moved a record; ms since 1970, 0 = never.")
 
 /* X(id, name, help): histograms in seconds, rocketmq_connect_task_<name>_seconds */
-#define RC_TASK_HISTOGRAMS(X)                                                                     \
-    X(POLL, "poll", "Time in poll that returned records.")                                        \
-    X(TRANSFORM, "transform", "Time to transform and convert one batch.")                         \
-    X(APPEND, "append", "From handing a batch to the log until it is durable.")                   \
-    X(FETCH, "fetch", "Time to fetch a batch that was there.")                                    \
-    X(PUT_TIME, "put", "Time of one put.")                                                        \
+#define RC_TASK_HISTOGRAMS(X)                                                   \
+    X(POLL, "poll", "Time in poll that returned records.")                      \
+    X(TRANSFORM, "transform", "Time to transform and convert one batch.")       \
+    X(APPEND, "append", "From handing a batch to the log until it is durable.") \
+    X(FETCH, "fetch", "Time to fetch a batch that was there.")                  \
+    X(PUT_TIME, "put", "Time of one put.")                                      \
     X(COMMIT, "commit", "Time of one flush and commit.")
 
 typedef enum rc_task_metric {

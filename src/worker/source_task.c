@@ -13,9 +13,9 @@
 #include "worker/task_internal.h"
 
 #include "base/diag.h"
+#include "base/hash.h"
 #include "record/json.h"
 
-#include <uthash.h>
 #include <utlist.h>
 
 #define SCRATCH_KEEP ((size_t)2 << 20)

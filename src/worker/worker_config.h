@@ -9,32 +9,32 @@
 #include "config/options.h"
 
 typedef struct rc_worker_config {
-    const char *worker_id;         /**< workerId; default <hostname>-<port>. */
-    const char *store_dir;         /**< storePathRootDir; default ~/connectorStore. */
-    int64_t http_port;             /**< httpPort, 8082; 0 = any free one. */
-    const char *rest_host;         /**< rest.host, 127.0.0.1 */
-    bool rest_enabled;             /**< rest.enable, true */
+    const char *worker_id;          /**< workerId; default <hostname>-<port>. */
+    const char *store_dir;          /**< storePathRootDir; default ~/connectorStore. */
+    int64_t http_port;              /**< httpPort, 8082; 0 = any free one. */
+    const char *rest_host;          /**< rest.host, 127.0.0.1 */
+    bool rest_enabled;              /**< rest.enable, true */
     const char *rest_compat_status; /**< rest.compat.status = right | java */
-    omc_list plugin_paths;         /**< pluginPaths */
-    const char *key_converter;     /**< keyConverter, Java's StringConverter */
-    const char *value_converter;   /**< valueConverter */
-    const char *log;               /**< log = auto | embedded | rocketmq */
-    const char *namesrv_addr;      /**< namesrvAddr, else environment NAMESRV_ADDR */
-    const char *log_dir;           /**< log.dir; default <storePathRootDir>/log */
-    int64_t log_keep_bytes;        /**< log.keep.bytes, 0 = unlimited */
-    int64_t log_keep_ms;           /**< log.keep.time, 72h */
-    int64_t log_segment_bytes;     /**< log.segment.bytes, 1GiB */
-    int64_t log_queues;            /**< log.queues, queues of created topics, 1 */
-    bool auto_create_topics;       /**< autoCreateTopicEnable, true */
-    int64_t commit_interval_ms;    /**< offsetCommitIntervalMsConfig, 1,000 */
-    int64_t start_timeout_ms;      /**< maxStartTimeoutMills, 180,000 */
-    int64_t stop_timeout_ms;       /**< maxStopTimeoutMills, 60,000: then STUCK */
-    int64_t restart_delay_ms;      /**< task.restart.delay, 1s: first back-off, doubled */
-    int64_t restart_delay_max_ms;  /**< task.restart.delay.max, 1m */
-    int64_t restart_max;           /**< task.restart.max, in a row without progress; -1 = no limit */
-    int64_t pending_bytes_max;     /**< task.pending.bytes.max, 16MiB */
-    const char *log_level;         /**< log.level = debug|info|warn|error */
-    bool strict;                   /**< config.strict, true */
+    omc_list plugin_paths;          /**< pluginPaths */
+    const char *key_converter;      /**< keyConverter, Java's StringConverter */
+    const char *value_converter;    /**< valueConverter */
+    const char *log;                /**< log = auto | embedded | rocketmq */
+    const char *namesrv_addr;       /**< namesrvAddr, else environment NAMESRV_ADDR */
+    const char *log_dir;            /**< log.dir; default <storePathRootDir>/log */
+    int64_t log_keep_bytes;         /**< log.keep.bytes, 0 = unlimited */
+    int64_t log_keep_ms;            /**< log.keep.time, 72h */
+    int64_t log_segment_bytes;      /**< log.segment.bytes, 1GiB */
+    int64_t log_queues;             /**< log.queues, queues of created topics, 1 */
+    bool auto_create_topics;        /**< autoCreateTopicEnable, true */
+    int64_t commit_interval_ms;     /**< offsetCommitIntervalMsConfig, 1,000 */
+    int64_t start_timeout_ms;       /**< maxStartTimeoutMills, 180,000 */
+    int64_t stop_timeout_ms;        /**< maxStopTimeoutMills, 60,000: then STUCK */
+    int64_t restart_delay_ms;       /**< task.restart.delay, 1s: first back-off, doubled */
+    int64_t restart_delay_max_ms;   /**< task.restart.delay.max, 1m */
+    int64_t restart_max;       /**< task.restart.max, in a row without progress; -1 = no limit */
+    int64_t pending_bytes_max; /**< task.pending.bytes.max, 16MiB */
+    const char *log_level;     /**< log.level = debug|info|warn|error */
+    bool strict;               /**< config.strict, true */
 } rc_worker_config;
 
 /** The table; rows point into rc_worker_config. */
