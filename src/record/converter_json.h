@@ -24,6 +24,11 @@ int rc_json_get_schema(const omc_value *node, omc_arena *arena, const omc_schema
 int rc_json_get_value(const omc_schema *schema, const omc_value *node, omc_arena *arena,
                       omc_value *ret, rc_error *err);
 
+/** Whatever a node is as a STRING, as Java's String.valueOf; of a container that is its JSON. */
+int rc_json_get_string(const omc_value *node, omc_arena *arena, omc_value *ret, rc_error *err);
+/** "a string", "an object": what a node is, for errors. */
+const char *rc_json_shown(const omc_value *node);
+
 /** True for schemas with the Decimal's name. */
 bool rc_schema_is_decimal(const omc_schema *schema);
 /** The parameter `scale` of a Decimal schema; -OMC_EFORMAT when it is missing or no number. */

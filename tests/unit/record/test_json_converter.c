@@ -579,12 +579,19 @@ static void reused_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ARENA_TEST(reads_types),         ARENA_TEST(reads_what_a_schema_says),
-        ARENA_TEST(default_structs),     ARENA_TEST(errors_name_place_and_cure),
-        ARENA_TEST(decimals_are_read),   ARENA_TEST(writes_types),
-        ARENA_TEST(decimals_as_numbers), ARENA_TEST(tombstones),
-        ARENA_TEST(without_envelope),    ARENA_TEST(reads_java_messages),
-        ARENA_TEST(schemas_are_shared),  ARENA_TEST(full_cache),
+        ARENA_TEST(reads_types),
+        ARENA_TEST(reads_what_a_schema_says),
+        ARENA_TEST(default_structs),
+        ARENA_TEST(errors_name_place_and_cure),
+        ARENA_TEST(decimals_are_read),
+        ARENA_TEST(writes_types),
+        ARENA_TEST(decimals_as_numbers),
+        ARENA_TEST(tombstones),
+        ARENA_TEST(without_envelope),
+        ARENA_TEST(reads_java_messages),
+        ARENA_TEST(schemas_are_shared),
+        ARENA_TEST(full_cache),
+        ARENA_TEST(no_cache),
         ARENA_TEST(reused_addresses),
     };
 
