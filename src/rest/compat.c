@@ -8,6 +8,7 @@
 #include "rest/views.h"
 
 #define LIST_CURE "GET /connectors/list shows the connectors there are"
+#define TOPICS_KEY "connect.topicnames"
 #define CONFIG_CURE "send the configuration as a JSON object in the body of a POST, or as ?config="
 
 static void post(exchange *ex, rc_request_kind kind, render_fn *render)
@@ -272,48 +273,62 @@ static bool is_required(const rc_option_table *tables, size_t count, const char 
     return false;
 }
 
-/* Java's text for a key that must be there and is not; NULL when that is not the trouble. */
-static const char *missing_text(exchange *ex, const rc_reply *reply, const omc_keyvalue *config)
+/* The key that must be there and is not, or NULL when that is not the trouble. */
+static const char *missing_key(exchange *ex, const rc_reply *reply, const omc_keyvalue *config)
 {
     const omc_plugin *plugin = plugin_of(ex, config);
     rc_option_table tables[2];
     size_t count = plugin ? rc_connector_tables(plugin, tables) : 0;
 
     for (size_t i = 0; i < reply->problem_count; i++) {
-        const char *key = reply->problems[i].key;
+        const rc_problem *p = &reply->problems[i];
 
-        if (reply->problems[i].warning || *reply->problems[i].value ||
-            !is_required(tables, count, key))
-            continue;
-        return rc_arena_format(&ex->arena.pub,
-                               strcmp(key, "connect.topicnames") == 0 ? "Config %s cannot be empty"
-                                                                      : "Request config key: %s",
-                               key);
+        if (!p->warning && !*p->value &&
+            (strcmp(p->key, TOPICS_KEY) == 0 || is_required(tables, count, p->key)))
+            return p->key;
     }
     return NULL;
+}
+
+/* "<Java's text>: <cause and cure>"; a cause that has Java's text already is not repeated. */
+static void fail_like_java(exchange *ex, answer *out, unsigned status, const char *java,
+                           const char *why)
+{
+    if (strncmp(why, "key '", 5) == 0 && strstr(why, "': ")) {
+        const char *text = strstr(why, "': ") + 3;
+
+        if (strncmp(text, java, strlen(java)) == 0)
+            why = text;
+    }
+    if (strncmp(why, java, strlen(java)) == 0)
+        answer_error(ex, out, status, 500, "%s", why);
+    else
+        answer_error(ex, out, status, 500, "%s: %s", java, why);
 }
 
 static void put_failed(exchange *ex, const rc_reply *reply, answer *out)
 {
     const submitted *config = ex->state;
+    omc_arena *arena = &ex->arena.pub;
     const char *why = answer_why(ex, reply);
-    const char *first;
+    const char *key = missing_key(ex, reply, config->config);
 
-    if (reply->result == -OMC_EEXIST) {
-        answer_error(ex, out, 409, 500,
-                     "Connector with same config already exist. Nothing was changed: %s", why);
-        return;
-    }
-    if (reply->result == -OMC_ENOTFOUND) {
-        answer_error(ex, out, 400, 500,
-                     "Failed to find any class that implements Connector and which name matches "
-                     "%s: %s",
-                     rc_kv_text(config->config, "connector.class", "", &ex->arena.pub), why);
-        return;
-    }
-    first = missing_text(ex, reply, config->config);
-    if (first)
-        answer_error(ex, out, 400, 500, "%s: %s", first, why);
+    if (reply->result == -OMC_EEXIST)
+        fail_like_java(ex, out, 409, "Connector with same config already exist.", why);
+    else if (reply->result == -OMC_ENOTFOUND)
+        fail_like_java(ex, out, 400,
+                       rc_arena_format(arena,
+                                       "Failed to find any class that implements Connector and "
+                                       "which name matches %s",
+                                       rc_kv_text(config->config, "connector.class", "", arena)),
+                       why);
+    else if (key)
+        fail_like_java(ex, out, 400,
+                       rc_arena_format(arena,
+                                       strcmp(key, TOPICS_KEY) == 0 ? "Config %s cannot be empty"
+                                                                    : "Request config key: %s",
+                                       key),
+                       why);
     else
         fail(ex, out, reply);
 }

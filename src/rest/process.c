@@ -22,14 +22,14 @@ static int64_t entries(const char *dir)
 static void read_memory(process_figures *ret)
 {
     FILE *f = fopen("/proc/self/statm", "re");
-    long long size = 0;
-    long long resident = 0;
+    char line[128];
+    char *at = line;
 
     if (!f)
         return;
-    if (fscanf(f, "%lld %lld", &size, &resident) == 2) {
-        ret->virtual_bytes = size * sysconf(_SC_PAGESIZE);
-        ret->resident_bytes = resident * sysconf(_SC_PAGESIZE);
+    if (fgets(line, sizeof line, f)) { /* pages: size resident ... */
+        ret->virtual_bytes = strtoll(at, &at, 10) * sysconf(_SC_PAGESIZE);
+        ret->resident_bytes = strtoll(at, &at, 10) * sysconf(_SC_PAGESIZE);
     }
     fclose(f);
 }

@@ -20,16 +20,18 @@ static size_t char_len(const char *at, size_t left)
 
 static json_t *repaired(rc_slice text)
 {
+    static const char replacement[] = {'\xef', '\xbf', '\xbd'}; /* U+FFFD */
     RC_AUTO_FREE char *out = rc_malloc(text.len * 3 + 1);
     size_t n = 0;
 
+    RC_ASSERT(text.base);
     for (size_t i = 0; i < text.len;) {
         size_t len = char_len(text.base + i, text.len - i);
 
         if (len)
             memcpy(out + n, text.base + i, len);
         else
-            memcpy(out + n, "\xef\xbf\xbd", 3);
+            memcpy(out + n, replacement, sizeof replacement);
         n += len ? len : 3;
         i += len ? len : 1;
     }

@@ -133,7 +133,7 @@ static void wrong_configs(void **state)
         {"{\"connector.class\":\"" FILE_CLASS "FileSourceConnector\",\"connect.topicname\":\"t\"}",
          400, BAD(400, "Request config key: filename")},
         {"{\"connector.class\":\"" FILE_CLASS "FileSinkConnector\",\"filename\":\"/tmp/x\"}", 400,
-         BAD(400, "Config connect.topicnames cannot be empty")},
+         BAD(400, "Config connect.topicnames cannot be empty: key 'connect.topicnames'")},
         {"{\"connector.class\":\"no.such.Connector\",\"filename\":\"/tmp/x\"}", 400,
          BAD(400, "Failed to find any class that implements Connector and which name matches "
                   "no.such.Connector")},
