@@ -54,8 +54,9 @@ int64_t file_mark_read(const file_target *target, const char *owner)
     char *path = mark_path(target);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     char text[TEXT_MAX + 1], want[TEXT_MAX + 1];
-    int64_t length = -1;
+    int64_t length;
     uintmax_t ino;
+    char *end;
     ssize_t n = fd < 0 ? -1 : read(fd, text, TEXT_MAX);
 
     if (fd >= 0)
@@ -64,10 +65,11 @@ int64_t file_mark_read(const file_target *target, const char *owner)
     if (n <= 0)
         return -1;
     text[n] = '\0';
-    if (sscanf(text, "%ju %" SCNd64, &ino, &length) != 2 || ino != (uintmax_t)target->ino ||
-        length < 0)
+    ino = strtoumax(text, &end, 10);
+    length = strtoimax(end, &end, 10);
+    if (ino != (uintmax_t)target->ino || length < 0)
         return -1;
-    /* The whole text again is the simplest comparison, and refuses a torn one. */
+    /* The whole text again is the simplest comparison, and refuses a torn or foreign one. */
     (void)snprintf(want, TEXT_MAX, "%ju %" PRId64 " %s\n", ino, length, owner);
     return strcmp(want, text) == 0 ? length : -1;
 }

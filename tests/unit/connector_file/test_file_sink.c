@@ -283,6 +283,33 @@ static void crash_before_the_first_commit(void **state)
     test_host_release(&host);
 }
 
+/* Only this task's mark of this very file may cut it. */
+static void foreign_start_marks_are_ignored(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        static const char *const marks[] = {"", "garbage", "%ju 0 other-0\n", "%ju -1 c-0\n",
+                                            "%ju 0 c-"};
+        char text[64] = "";
+
+        test_write(path, "keep\n", 5);
+        assert_int_equal(stat(path, &st), 0);
+        if (i < 2)
+            (void)snprintf(text, sizeof text, "%s", marks[i]);
+        else
+            (void)snprintf(text, sizeof text, "%ju%s", (uintmax_t)st.st_ino, marks[i] + 3);
+        test_write(in_folder(".out.txt.rc-start"), text, strlen(text));
+        must(START());
+        must(put_text("x"));
+        commit();
+        expect_file(path, "keep\nx\n");
+        test_host_release(&host);
+        last = NULL;
+    }
+}
+
 static void newest_state_counts(void **state)
 {
     omc_queue_offset q[3] = {{.queue = {.topic = "t", .broker = "", .id = 0}},
@@ -610,6 +637,7 @@ int main(void)
         TEST(structured_values_are_reported),
         TEST(crash_leaves_no_repeat),
         TEST(crash_before_the_first_commit),
+        TEST(foreign_start_marks_are_ignored),
         TEST(newest_state_counts),
         TEST(closed_queues_give_the_file_free),
         TEST(start_refusals_and_their_options),
