@@ -145,6 +145,8 @@ static bool get_properties(rc_batch_cursor *c, rc_message *ret, omc_arena *arena
 
     if (!get_number(c, &count) || count > (uint64_t)(c->end - c->at) / 2)
         return false;
+    if (count == 0)
+        return true;
     pairs = omc_alloc(arena, (size_t)count * sizeof *pairs);
     for (size_t i = 0; i < count; i++)
         if (!get_slice(c, &pairs[i].key) || !get_slice(c, &pairs[i].value))
