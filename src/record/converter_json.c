@@ -14,11 +14,7 @@
 #include "record/json_envelope.h"
 #include "record/value.h"
 
-#include "base/encode.h"
-
-/* Fast for short and long keys; who chooses collisions meets the bound of the cache. */
-#define HASH_FUNCTION(key, len, hash) ((hash) = rc_crc32c(0, (key), (len)))
-#include <uthash.h>
+#include "base/hash.h"
 
 #define TEXT_MAX ((size_t)256 << 20)
 #define BUFFER_KEEP_MAX ((size_t)1 << 20)
