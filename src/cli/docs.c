@@ -2,6 +2,7 @@
 /* `docs`: reference pages in Markdown, written from the tables that the code itself uses. */
 #include "cli/command.h"
 #include "cli/service.h"
+#include "rest/rest.h"
 #include "worker/metrics.h"
 
 #include <stdio.h>
@@ -96,14 +97,20 @@ static int docs_metrics(const rc_args *args, rc_buf *out, rc_error *err)
     return 0;
 }
 
+static int docs_rest(const rc_args *args, rc_buf *out, rc_error *err)
+{
+    (void)args;
+    (void)err;
+    rc_rest_describe(out);
+    return 0;
+}
+
 static const struct {
     const char *topic;
     int (*write)(const rc_args *args, rc_buf *out, rc_error *err);
 } pages[] = {
-    {"config", docs_config},
-    {"connectors", docs_connectors},
-    {"commands", docs_commands},
-    {"metrics", docs_metrics},
+    {"config", docs_config}, {"connectors", docs_connectors}, {"commands", docs_commands},
+    {"rest", docs_rest},     {"metrics", docs_metrics},
 };
 
 static int run_docs(rc_args *args)

@@ -80,7 +80,7 @@ static void note(const run *u, char *out, size_t size)
         (void)snprintf(out, size, "%s %s: %.200s", which, rc_state_name(seen->state), seen->trace);
 }
 
-static void show(run *u)
+static void show(run *u, bool last)
 {
     const int64_t records = delivered(u);
     char text[512];
@@ -94,7 +94,7 @@ static void show(run *u)
     };
     const int64_t every = rc_progress_interval(&u->progress);
 
-    if (every < 0 || sample.ms - u->shown_ms < every * 9 / 10)
+    if (every < 0 || (!last && sample.ms - u->shown_ms < every * 9 / 10))
         return;
     note(u, text, sizeof text);
     u->shown_ms = sample.ms;
@@ -127,9 +127,10 @@ static void look_at(run *u)
         fail(u, "log", err.msg);
         return;
     }
-    show(u);
+    show(u, false);
     if (o->source.finished && o->reach.committed >= o->reach.end) {
         o->finished = true;
+        show(u, true); /* a plain reader sees 100 % also of a short run */
         rc_service_stop(u->service);
     } else if (o->source.finished) {
         rc_loop_timer_set(u->timer, END_POLL_MS);
