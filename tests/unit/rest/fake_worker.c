@@ -275,7 +275,8 @@ static void drop(rc_worker *w, struct fake_connector *c)
 
     while (w->connectors[i] != c)
         i++;
-    memmove(&w->connectors[i], &w->connectors[i + 1], (--w->count - i) * sizeof w->connectors[0]);
+    for (w->count--; i < w->count; i++)
+        w->connectors[i] = w->connectors[i + 1];
     rc_arena_release(&c->arena);
     free(c->name);
     free(c);

@@ -174,6 +174,7 @@ static void connections_are_bounded(void **state)
 
 static void wrong_requests_do_no_harm(void **state)
 {
+    /* NOLINTBEGIN(bugprone-suspicious-missing-comma): long lines are two literals. */
     static const char *const requests[] = {
         "\r\n\r\n",
         "\r\n",
@@ -242,6 +243,7 @@ static void wrong_requests_do_no_harm(void **state)
         "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /connectors/list HTTP/1.1\r\n"
         "Host: localhost\r\n\r\nGARBAGE",
     };
+    /* NOLINTEND(bugprone-suspicious-missing-comma) */
     static got g;
 
     (void)state;
@@ -325,7 +327,7 @@ static void *call_list(void *arg)
     all[have] = '\0';
     close(fd);
     if (have > 12)
-        w->g.status = atoi(all + 9);
+        w->g.status = (int)strtol(all + 9, NULL, 10);
     return NULL;
 }
 

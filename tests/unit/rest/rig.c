@@ -95,7 +95,7 @@ int rig_connect(const rig *r)
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)r->port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval limit = {rig_patience_ms / 1000, rig_patience_ms % 1000 * 1000};
+    struct timeval limit = {rig_patience_ms / 1000, rig_patience_ms % 1000 * 1000L};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     assert_true(fd >= 0);
@@ -112,7 +112,7 @@ static void parse(char *all, size_t len, got *ret)
     memset(ret, 0, sizeof *ret);
     if (!end || strncmp(all, "HTTP/1.", 7) != 0)
         return;
-    ret->status = atoi(all + 9);
+    ret->status = (int)strtol(all + 9, NULL, 10);
     end += 4;
     snprintf(ret->head, sizeof ret->head, "%.*s", (int)(end - all), all);
     ret->len = len - (size_t)(end - all);
