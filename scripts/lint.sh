@@ -17,8 +17,10 @@ status=0
 
 if [ "$what" != tidy ]; then
     if [ $# -gt 0 ]; then files=("$@"); else mapfile -t files < <(git ls-files '*.c' '*.h'); fi
-    if clang-format-14 --dry-run -Werror "${files[@]}" 2>&1 | grep -E 'error:|warning:' |
-        cut -d: -f1 | sort | uniq -c; then
+    found=$(clang-format-14 --dry-run -Werror "${files[@]}" 2>&1 | grep -E 'error:|warning:' |
+        cut -d: -f1 | sort | uniq -c)
+    if [ -n "$found" ]; then
+        echo "$found"
         echo "these files are not formatted (lines): clang-format-14 -i FILE"
         status=1
     else
