@@ -31,21 +31,22 @@ static const rc_connector_view *only(const rc_reply *reply)
 
 /* ---- lists ---------------------------------------------------------------------------------- */
 
-static void render_cluster(exchange *ex, const rc_reply *reply, answer *out)
-{
-    (void)reply;
-    answer_compat(out, json_pack("[o]", view_str(ex->worker_id)));
-}
-
 void compat_cluster(exchange *ex)
 {
-    post(ex, RC_REQUEST_LIST, render_cluster);
+    const char *id = rc_worker_config_of(ex->rest->worker)->worker_id;
+
+    answer_compat(&ex->answer, json_pack("[o]", view_str(id)));
 }
 
 static void render_list(exchange *ex, const rc_reply *reply, answer *out)
 {
-    json_t *all = json_object();
+    json_t *all;
 
+    if (reply->result < 0) {
+        fail(ex, out, reply);
+        return;
+    }
+    all = json_object();
     for (size_t i = 0; i < reply->count; i++) {
         const rc_connector_view *c = &reply->connectors[i];
 
@@ -64,9 +65,13 @@ void compat_list(exchange *ex)
 
 static void render_allocated(exchange *ex, const rc_reply *reply, answer *out)
 {
-    json_t *all = json_object();
+    json_t *all;
 
-    (void)ex;
+    if (reply->result < 0) {
+        fail(ex, out, reply);
+        return;
+    }
+    all = json_object();
     for (size_t i = 0; i < reply->count; i++)
         (void)json_object_set_new(all, reply->connectors[i].name,
                                   view_config(reply->connectors[i].config));
@@ -106,10 +111,14 @@ static void add_allocated(json_t *lists, const char *name, const rc_task_view *t
 
 static void render_allocated_tasks(exchange *ex, const rc_reply *reply, answer *out)
 {
-    json_t *lists = json_pack("{s:[],s:[],s:[],s:[],s:[]}", "pendingTasks", "stoppedTasks",
-                              "errorTasks", "stoppingTasks", "runningTasks");
+    json_t *lists;
 
-    (void)ex;
+    if (reply->result < 0) {
+        fail(ex, out, reply);
+        return;
+    }
+    lists = json_pack("{s:[],s:[],s:[],s:[],s:[]}", "pendingTasks", "stoppedTasks", "errorTasks",
+                      "stoppingTasks", "runningTasks");
     for (size_t i = 0; i < reply->count; i++)
         for (size_t t = 0; t < reply->connectors[i].task_count; t++)
             add_allocated(lists, reply->connectors[i].name, &reply->connectors[i].tasks[t]);

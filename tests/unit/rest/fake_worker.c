@@ -35,7 +35,7 @@ struct rc_worker {
     struct held *first;
     struct held *last;
     size_t waiting;
-    bool hold, refuse, stop;
+    bool hold, refuse, cancel, stop;
     struct fake_connector *connectors[CONNECTORS];
     size_t count;
     bool writable;
@@ -482,6 +482,8 @@ static int answer_one(struct answering *a)
     struct fake_connector *c = q->connector ? find(a->w, q->connector) : NULL;
     const omc_plugin *plugin = NULL;
 
+    if (a->w->cancel)
+        return rc_fail(&a->reply.err, OMC_ECANCELED, "the worker is stopping");
     switch (q->kind) {
     case RC_REQUEST_LIST:
         return list(a);
@@ -615,6 +617,13 @@ void fake_worker_refuse(rc_worker *w, bool refuse)
 {
     pthread_mutex_lock(&w->mu);
     w->refuse = refuse;
+    pthread_mutex_unlock(&w->mu);
+}
+
+void fake_worker_cancel(rc_worker *w, bool cancel)
+{
+    pthread_mutex_lock(&w->mu);
+    w->cancel = cancel;
     pthread_mutex_unlock(&w->mu);
 }
 

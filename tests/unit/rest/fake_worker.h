@@ -17,6 +17,8 @@ void fake_worker_hold(rc_worker *worker, bool hold);
 size_t fake_worker_waiting(rc_worker *worker);
 /** Makes every further post fail (as a full or stopping worker does). */
 void fake_worker_refuse(rc_worker *worker, bool refuse);
+/** Answers every further request with -OMC_ECANCELED (as a stopping worker does). */
+void fake_worker_cancel(rc_worker *worker, bool cancel);
 /** Sets the state of a connector and of its task 0. */
 void fake_worker_state(rc_worker *worker, const char *name, rc_state connector, rc_state task,
                        const char *trace);

@@ -289,6 +289,43 @@ static void without_a_worker(void **state)
     fake_worker_refuse(r.worker, false);
 }
 
+static void a_stopping_worker_is_told(void **state)
+{
+    static const char *const requests[][2] = {
+        {"GET", "/connectors/list"},
+        {"GET", "/allocated/connectors"},
+        {"GET", "/allocated/tasks"},
+        {"GET", "/connectors/c/status"},
+        {"GET", "/connectors/c/config"},
+        {"GET", "/connectors/c/tasks"},
+        {"GET", "/connectors/c/tasks/0/status"},
+        {"GET", "/connectors/c/stop"},
+        {"GET", "/connectors/stop/all"},
+        {"GET", "/plugin/reload"},
+        {"GET", API},
+        {"GET", API "/c"},
+        {"GET", API "/c/offsets"},
+        {"DELETE", API "/c/offsets"},
+        {"DELETE", API "/c"},
+        {"PUT", API "/c/pause"},
+        {"PUT", API "/c/stop"},
+        {"POST", API "/c/restart"},
+        {"POST", API "/c/tasks/0/restart"},
+        {"PUT", "/api/v1/connector-plugins/file-sink/config/validate"},
+    };
+    static got g;
+
+    (void)state;
+    fake_worker_cancel(r.worker, true);
+    for (size_t i = 0; i < RC_COUNT(requests); i++) {
+        rig_call(&r, requests[i][0], requests[i][1], "", NULL, &g);
+        if (g.status != 503 || !strstr(g.body, "the worker is stopping"))
+            fail_msg("%s %s: got %d %s", requests[i][0], requests[i][1], g.status, g.body);
+    }
+    rig_expect_begin(&r, "GET", "/health", NULL, 500, "{\"status\":\"unhealthy\",");
+    rig_expect_begin(&r, "GET", "/metrics", NULL, 200, "# HELP rocketmq_connect_worker_info");
+}
+
 static void a_silent_worker_is_not_waited_for(void **state)
 {
     (void)state;
@@ -537,6 +574,7 @@ int main(void)
         TEST(wrong_requests_do_no_harm),
         TEST(deep_bodies_are_refused),
         TEST(without_a_worker),
+        TEST(a_stopping_worker_is_told),
         TEST(a_silent_worker_is_not_waited_for),
         TEST(stop_answers_what_waits),
         TEST(many_at_once),
