@@ -138,6 +138,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         write_changed(data, size);
     if (rc_embedded_open(&config, &log, &err) < 0) {
+        if (err.code == OMC_EINTERNAL || !err.msg[0])
+            fprintf(stderr, "code %d: %s\n", err.code, err.msg);
         RC_ASSERT(err.code != OMC_EINTERNAL && err.msg[0]);
         return 0;
     }

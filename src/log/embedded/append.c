@@ -10,8 +10,8 @@
 #include "base/encode.h"
 
 #define PART_BYTES_FIRST ((size_t)4096)
-/* Buffers kept for later; more of them only when many are under way at once. */
-#define SPARE_BYTES_MAX (RC_ROW_BYTES_MAX + RC_MESSAGE_MAX)
+/* Buffers kept for later, in all: what is under way while one group is being stored. */
+#define SPARE_BYTES_MAX ((size_t)4 << 20)
 #define FREE_APPENDS_MAX 64
 #define PENDING_BYTES_DEFAULT ((size_t)16 << 20)
 
@@ -115,9 +115,10 @@ rc_append *rc_emb_append_new(rc_writer *writer)
 
 static void recycle_buffer(rc_writer *writer, rc_part *part)
 {
-    if (writer->spare_count < RC_SPARES_MAX && part->cap <= SPARE_BYTES_MAX) {
+    if (writer->spare_count < RC_SPARES_MAX && writer->spare_bytes + part->cap <= SPARE_BYTES_MAX) {
         rc_spare *spare = &writer->spares[writer->spare_count++];
 
+        writer->spare_bytes += part->cap;
         spare->data = part->data;
         spare->cap = part->cap;
     } else {
@@ -154,6 +155,7 @@ static void take_buffer(rc_writer *writer, rc_part *part)
 
         part->data = spare->data;
         part->cap = spare->cap;
+        writer->spare_bytes -= spare->cap;
     } else {
         part->cap = PART_BYTES_FIRST;
         part->data = rc_malloc(part->cap);

@@ -273,6 +273,7 @@ struct rc_writer {
     size_t free_count;
     rc_spare spares[RC_SPARES_MAX];
     size_t spare_count;
+    size_t spare_bytes;
 };
 
 typedef struct rc_embedded {

@@ -258,8 +258,11 @@ int rc_segment_damaged(int r, const char *path, rc_error *err)
 {
     rc_error old = {0};
 
-    if (r != -OMC_EFORMAT || !err || strstr(err->msg, "restore it"))
+    /* SQLite calls some kinds of damage plain errors, e.g. "unsupported file format". */
+    if ((r != -OMC_EFORMAT && r != -OMC_EINTERNAL) || (err && strstr(err->msg, "restore it")))
         return r;
+    if (!err)
+        return -OMC_EFORMAT;
     old = *err;
     return rc_fail(err, OMC_EFORMAT,
                    "%s is damaged or no segment of a message log (%.200s); restore it from a copy, "
@@ -284,8 +287,8 @@ int rc_segment_open(const char *path, enum rc_segment_mode mode, sqlite3 **ret, 
     return 0;
 }
 
-/* ---- the writer's connection
- * ---------------------------------------------------------------------- */
+/* ---- the writer's connection ------------------------------------------------------------------
+ */
 
 static int note_wal(void *arg, sqlite3 *db, const char *name, int pages)
 {

@@ -388,8 +388,10 @@ static int store_until_done(rc_embedded *log, rc_work **group, rc_error *err)
             return 0;
         }
         say_trouble(log, err, worth_retrying(err));
+        if (!worth_retrying(err))
+            return r;
         fail_requests(log, group, r, err);
-        if (!*group || !worth_retrying(err))
+        if (!*group)
             return r;
         if (!wait_second(log))
             return store_once(log, *group, err); /* closing: the last chance */
@@ -397,25 +399,49 @@ static int store_until_done(rc_embedded *log, rc_work **group, rc_error *err)
     }
 }
 
-static void store_group(rc_embedded *log, rc_work *group)
+/* Stores a group that must not be taken apart, and gives its works back. @return 0 or the error
+ * that trying again does not cure; the works are then still the caller's if `keep`. */
+static int store_whole(rc_embedded *log, rc_work **group, bool keep)
 {
     rc_work *canceled = NULL;
     rc_work *work;
     rc_error err = {0};
     int r = 0;
 
-    cancel_followers(&group, &canceled);
-    if (group)
-        r = store_until_done(log, &group, &err);
+    cancel_followers(group, &canceled);
+    if (*group)
+        r = store_until_done(log, group, &err);
+    if (r < 0 && keep && *group && (*group)->next)
+        return r;
     if (r < 0)
-        DL_FOREACH(group, work)
+        DL_FOREACH(*group, work)
     fail_work(work, r, &err);
     (void)pthread_mutex_lock(&log->mu);
-    log->transactions += r == 0 && group;
-    finish(log, group);
+    log->transactions += r == 0 && *group;
+    finish(log, *group);
     finish(log, canceled);
     rc_readers_wake(log, false);
     (void)pthread_mutex_unlock(&log->mu);
+    *group = NULL;
+    return r;
+}
+
+/* When a group cannot be stored, each work is tried alone: the fault of one append is not to fail
+ * those of other tasks. */
+static void store_group(rc_embedded *log, rc_work *group)
+{
+    rc_work *work, *next;
+
+    if (store_whole(log, &group, true) == 0)
+        return;
+    DL_FOREACH_SAFE(group, work, next)
+    {
+        rc_work *alone = NULL;
+
+        DL_DELETE(group, work);
+        DL_APPEND(alone, work);
+        (void)store_whole(log, &alone, false);
+    }
 }
 
 /* [mu] Takes works in order, up to the size of a transaction. */
@@ -461,7 +487,7 @@ static bool wait_for_work(rc_embedded *log)
 static void tidy_up(rc_embedded *log)
 {
     if (log->store.wal_dirty) {
-        (void)rc_tip_checkpoint(&log->store, false, NULL);
+        (void)rc_tip_checkpoint(&log->store, true, NULL);
         /* A reader was in the way, or the disk is full: the next commit leads here again. */
         log->store.wal_dirty = false;
         (void)sqlite3_db_release_memory(log->store.db);

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 
 static void names_are_checked(void **state)
@@ -593,6 +594,78 @@ static void times_are_searched(void **state)
     rc_fake_clock_free(clock);
 }
 
+/* A trigger plays the part of a disk that refuses one certain row. */
+static void break_table(const bed *b, const char *sql)
+{
+    RC_AUTO_FREE char *path = rc_path_join(b->dir, "00000000000000000001.seg");
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, 10000);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(db);
+}
+
+static void submit_numbers(rc_writer *writer, rc_topic *topic, int32_t queue, int64_t from,
+                           int64_t count)
+{
+    rc_append *append = rc_append_new(writer);
+    rc_error err = {0};
+
+    add_numbers(append, topic, queue, from, count, 10);
+    OK(rc_writer_submit(writer, append, NULL, &err));
+}
+
+static void expect_result(rc_writer *writer, int result)
+{
+    rc_receipt receipt = {0};
+
+    assert_int_equal(rc_writer_receipt(writer, soon(), &receipt), 1);
+    if (receipt.result != result)
+        fail_msg("wanted %d, got %d: %s", result, receipt.result, receipt.err.msg);
+    rc_append_free(receipt.append);
+}
+
+static void a_failed_append_stops_its_writer_only(void **state)
+{
+    bed b = {.log = NULL};
+    rc_log_health health;
+    rc_writer *bad, *good;
+    rc_reader *reader;
+    rc_topic *topic;
+    (void)state;
+
+    bed_init(&b);
+    topic = bed_topic(&b, "t", 2);
+    bad = bed_writer(&b, "bad");
+    good = bed_writer(&b, "good");
+    break_table(&b, "CREATE TRIGGER x BEFORE INSERT ON batch WHEN NEW.count = 13 "
+                    "BEGIN SELECT RAISE(ABORT, 'unlucky'); END");
+    for (int i = 0; i < 20; i++) {
+        submit_numbers(bad, topic, 0, i * 10, i == 10 ? 13 : 10);
+        submit_numbers(good, topic, 1, i * 10, 10);
+    }
+    for (int i = 0; i < 20; i++) {
+        expect_result(bad, i < 10 ? 0 : i == 10 ? -OMC_EINTERNAL : -OMC_ECANCELED);
+        expect_result(good, 0);
+    }
+    rc_log_health_get(b.log, &health);
+    assert_true(health.writable); /* the last one went well */
+    rc_writer_close(bad);
+    break_table(&b, "DROP TRIGGER x");
+    bad = bed_writer(&b, "bad"); /* a new writer goes on where the stored ones ended */
+    assert_int_equal(store_numbers(bad, topic, 0, 100, 13, 10), 100);
+    reader = bed_reader(&b, topic, 0, 0);
+    expect_numbers(reader, 0, 113, 0);
+    rc_reader_close(reader);
+    reader = bed_reader(&b, topic, 1, 0);
+    expect_numbers(reader, 0, 200, 0);
+    rc_reader_close(reader);
+    rc_writer_close(bad);
+    rc_writer_close(good);
+    bed_done(&b);
+}
+
 static void a_second_opener_is_refused(void **state)
 {
     bed b = {.log = NULL};
@@ -634,6 +707,7 @@ int main(void)
         cmocka_unit_test(closing_a_writer_stores_the_rest),
         cmocka_unit_test(commits_are_grouped),
         cmocka_unit_test(times_are_searched),
+        cmocka_unit_test(a_failed_append_stops_its_writer_only),
         cmocka_unit_test(a_second_opener_is_refused),
     };
 
