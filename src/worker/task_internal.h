@@ -65,19 +65,19 @@ int rc_task_transform(rc_task *task, omc_record *record, omc_arena *arena, rc_fa
 int rc_task_try_again(rc_task *task, rc_attempt *attempt, rc_failure *failure);
 
 /* The context members every task has. */
-#define RC_FILL_CONTEXT(task, ctx)                  \
-    do {                                            \
-        (ctx)->size = sizeof *(ctx);                \
-        (ctx)->connector = (task)->setup.connector; \
-        (ctx)->task = (task)->name;                 \
-        (ctx)->task_id = (task)->setup.id;          \
-        (ctx)->task_count = (task)->setup.count;    \
-        (ctx)->config = &(task)->config;            \
-        (ctx)->services = rc_host_services();       \
-        (ctx)->wake_fd = (task)->wake.fd;           \
-        (ctx)->host = (task);                       \
-        (ctx)->count = rc_task_plugin_count;        \
-        (ctx)->log = rc_task_plugin_log;            \
+#define RC_FILL_CONTEXT(of, at)                  \
+    do {                                         \
+        (at)->size = sizeof *(at);               \
+        (at)->connector = (of)->setup.connector; \
+        (at)->task = (of)->name;                 \
+        (at)->task_id = (of)->setup.id;          \
+        (at)->task_count = (of)->setup.count;    \
+        (at)->config = &(of)->config;            \
+        (at)->services = rc_host_services();     \
+        (at)->wake_fd = (of)->wake.fd;           \
+        (at)->host = (of);                       \
+        (at)->count = rc_task_plugin_count;      \
+        (at)->log = rc_task_plugin_log;          \
     } while (0)
 const omc_host *rc_host_services(void);
 void rc_task_plugin_count(void *host, const char *name, int64_t delta);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commits of a sink: dead letters first, then the sink's own word on how far it is durable, then
+ * the offsets of all queues with the sink's state in one atomic write.
+ */
+#include "worker/sink_loop.h"
+
+#include "base/diag.h"
+#include "record/json.h"
+
+#define IDLE_COMMIT_NS (INT64_C(50) * 1000000)
+#define STATE_MAX 4096
+
+static int ask_sink(rc_sink *s, omc_queue_offset *offsets, rc_error *err)
+{
+    rc_task *task = s->task;
+    int r = 0;
+
+    for (size_t i = 0; i < s->queue_count; i++) {
+        offsets[i].queue = s->queues[i].pub;
+        offsets[i].offset = s->queues[i].position;
+        offsets[i].state = NULL;
+    }
+    rc_task_enter(task, s->ops->pre_commit ? "pre_commit" : "flush");
+    if (s->ops->pre_commit)
+        r = s->ops->pre_commit(task->state, offsets, s->queue_count, &s->scratch.pub, err);
+    else if (s->ops->flush)
+        r = s->ops->flush(task->state, err);
+    if (!rc_task_leave(task))
+        return -OMC_ECANCELED;
+    return r < 0 ? rc_wrap(err, r, "%s", s->ops->pre_commit ? "pre_commit" : "flush") : 0;
+}
+
+static int collect_commits(rc_sink *s, const omc_queue_offset *offsets, rc_commit *commits,
+                           size_t *ret_count, rc_error *err)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->queue_count; i++) {
+        if (offsets[i].offset < 0)
+            continue;
+        commits[n].topic = s->queues[i].topic;
+        commits[n].queue = s->queues[i].pub.id;
+        commits[n].offset = RC_MIN(offsets[i].offset, s->queues[i].position);
+        commits[n].state = omc_slice_of(NULL, 0);
+        if (offsets[i].state)
+            commits[n].state = rc_json_of_map(offsets[i].state, &s->scratch.pub);
+        if (commits[n].state.len > STATE_MAX)
+            return rc_fail(err, OMC_EINVAL,
+                           "the sink wants to keep %zu bytes of state with an offset; at most %d "
+                           "are allowed",
+                           commits[n].state.len, STATE_MAX);
+        n++;
+    }
+    *ret_count = n;
+    return 0;
+}
+
+static int try_commit(rc_sink *s, rc_error *err)
+{
+    rc_task *task = s->task;
+    omc_queue_offset *offsets = omc_alloc0(&s->scratch.pub, s->queue_count * sizeof *offsets);
+    rc_commit *commits = omc_alloc0(&s->scratch.pub, s->queue_count * sizeof *commits);
+    size_t count = 0;
+    int r = rc_sink_flush_letters(s, err);
+
+    if (r == 0)
+        r = ask_sink(s, offsets, err);
+    if (r == 0)
+        r = collect_commits(s, offsets, commits, &count, err);
+    if (r == 0 && count > 0)
+        r = rc_log_commit(task->log, task->plan.options.group, commits, count, err);
+    return r;
+}
+
+/* Commits when there is something to. A failure that may pass is counted and tried again later. */
+int rc_sink_commit(rc_sink *s, rc_error *err)
+{
+    rc_task *task = s->task;
+    int64_t begin = rc_mono_ns(task->clock), lag;
+    int r;
+
+    if (!s->dirty)
+        return 0;
+    r = try_commit(s, err);
+    if (task->gone)
+        return -OMC_ECANCELED;
+    rc_arena_reset(&s->scratch, 65536);
+    rc_sink_apply_resets(s);
+    if (r == 0) {
+        s->dirty = false;
+        s->commit_attempt = (rc_attempt){0};
+        rc_metric_add(task->metrics, RC_TM_COMMITS, 1);
+        rc_histogram_record(&task->metrics->histograms[RC_TH_COMMIT],
+                            (rc_mono_ns(task->clock) - begin) / 1000);
+        if (rc_reader_lag(s->reader, &lag, err) == 0)
+            rc_metric_set(task->metrics, RC_TM_LAG, lag);
+        rc_task_report(task, RC_STATE_RUNNING, NULL);
+        return 0;
+    }
+    rc_metric_add(task->metrics, RC_TM_COMMIT_FAILURES, 1);
+    if (rc_errors_call(&task->errors, &s->commit_attempt, err) == RC_VERDICT_FAIL)
+        return rc_wrap(err, r, "commit");
+    rc_task_report(task, RC_STATE_STALLED, err);
+    rc_debug(task->who, "commit failed, trying again in %lld ms: %s",
+             (long long)s->commit_attempt.delay_ms, err->msg);
+    (void)rc_task_back_off(task, s->commit_attempt.delay_ms);
+    return 0;
+}
+
+/* When the next commit is due: INT64_MAX when there is nothing to commit. */
+int64_t rc_sink_commit_due(const rc_sink *s, bool idle)
+{
+    int64_t due = s->dirty_ns + s->task->plan.options.commit_interval_ms * 1000000;
+
+    if (!s->dirty)
+        return INT64_MAX;
+    return idle ? RC_MIN(due, s->put_ns + IDLE_COMMIT_NS) : due;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a polled batch to one append: transforms, converters, the choice of topic and queue, dead
+ * letters, and the last position of each source partition.
+ */
+#include "worker/source_loop.h"
+
+#include "record/json.h"
+
+/* NULL with err filled when there is no such topic and none may be created. */
+static rc_known_topic *open_topic(rc_source *s, const char *name, rc_error *err)
+{
+    rc_task *task = s->task;
+    int32_t queues = task->setup.worker_config->auto_create_topics
+                         ? (int32_t)task->setup.worker_config->log_queues
+                         : 0;
+    rc_known_topic *known;
+    rc_topic *topic;
+    int r;
+
+    HASH_FIND_STR(s->topics, name, known);
+    if (!known) {
+        r = rc_log_topic(task->log, name, queues, &topic, err);
+        if (r == -OMC_ENOTFOUND)
+            (void)rc_fail(err, OMC_ENOTFOUND,
+                          "topic '%s' does not exist and autoCreateTopicEnable=false: create the "
+                          "topic or set autoCreateTopicEnable=true in the worker's configuration",
+                          name);
+        if (r < 0)
+            return NULL;
+        known = rc_calloc(1, sizeof *known);
+        known->name = rc_strdup(name);
+        known->topic = topic;
+        HASH_ADD_KEYPTR(hh, s->topics, known->name, strlen(known->name), known);
+    }
+    s->last_topic = known;
+    return known;
+}
+
+static rc_known_topic *find_topic(rc_source *s, const omc_record *record, rc_error *err)
+{
+    const char *name = rc_record_topic(record, s->task->plan.options.topic, &s->scratch.pub);
+
+    if (!name) {
+        (void)omc_fail(err, OMC_EINVAL, OMC_ERR_FATAL,
+                       "source connect lack of topic config: the record names no topic and the "
+                       "connector has none; set connect.topicname");
+        return NULL;
+    }
+    if (s->last_topic && strcmp(s->last_topic->name, name) == 0)
+        return s->last_topic;
+    return open_topic(s, name, err);
+}
+
+static int32_t hash_partition(rc_source *s, const omc_map *partition, int32_t queues)
+{
+    for (size_t i = 0; i < s->position_count; i++) {
+        rc_last_position *known = &s->positions[i];
+
+        if (known->partition != partition)
+            continue;
+        if (!known->hashed) {
+            known->hash = rc_java_hash(rc_json_of_map(partition, &s->scratch.pub));
+            known->hashed = true;
+        }
+        return abs(known->hash % queues);
+    }
+    return rc_queue_by_hash(rc_json_of_map(partition, &s->scratch.pub), queues);
+}
+
+static int32_t choose_queue(rc_source *s, rc_known_topic *topic, const omc_record *record,
+                            const rc_message *message)
+{
+    int32_t queues = rc_topic_queues(topic->topic);
+    const char *ordering = s->task->plan.options.ordering;
+
+    if (queues == 1)
+        return 0;
+    if (record->queue >= 0)
+        return record->queue % queues;
+    if (ordering[0] == 'k' && message->keys.len)
+        return rc_queue_by_hash(message->keys, queues);
+    if (ordering[0] != 'n' && record->position.partition)
+        return hash_partition(s, record->position.partition, queues);
+    return topic->next_queue++ % queues;
+}
+
+/* ---- from a poll to an append ---------------------------------------------------------------- */
+
+static void note_position(rc_source *s, const omc_record *record, size_t index)
+{
+    const omc_map *partition = record->position.partition;
+    rc_last_position *at;
+
+    if (!partition)
+        return;
+    for (size_t i = s->position_count; i-- > 0;)
+        if (s->positions[i].partition == partition) {
+            s->positions[i].record = index;
+            return;
+        }
+    if (s->position_count == s->position_cap) {
+        s->position_cap = s->position_cap ? 2 * s->position_cap : 8;
+        s->positions = rc_realloc(s->positions, s->position_cap * sizeof *s->positions);
+    }
+    at = &s->positions[s->position_count++];
+    memset(at, 0, sizeof *at);
+    at->partition = partition;
+    at->record = index;
+}
+
+static void append_positions(rc_source *s, rc_append *append)
+{
+    for (size_t i = 0; i < s->position_count; i++) {
+        const omc_record *record = omc_batch_at(&s->batch->pub, s->positions[i].record);
+
+        rc_append_position(append, rc_json_of_map(record->position.partition, &s->scratch.pub),
+                           rc_json_of_offset(&record->position, &s->scratch.pub));
+    }
+}
+
+/* Converts one record with retries. RC_RECORD_KEEP fills `message`. */
+static int convert(rc_source *s, const omc_record *record, const char *topic, rc_message *message,
+                   rc_failure *failure)
+{
+    rc_task *task = s->task;
+    rc_attempt attempt = {0};
+    rc_side side;
+    int r;
+
+    for (;;) {
+        r = rc_message_from_record(record, topic, task->key, task->value, s->now_ms,
+                                   &s->scratch.pub, message, &side, &failure->err);
+        if (r == 0)
+            return RC_RECORD_KEEP;
+        failure->stage = side == RC_SIDE_KEY ? RC_STAGE_KEY_CONVERTER : RC_STAGE_VALUE_CONVERTER;
+        failure->class_name = rc_converter_class(side == RC_SIDE_KEY ? task->key : task->value);
+        r = rc_task_try_again(task, &attempt, failure);
+        if (r != RC_RECORD_KEEP)
+            return r;
+    }
+}
+
+static int store_message(rc_source *s, rc_append *append, rc_known_topic *topic,
+                         const omc_record *record, const rc_message *message, rc_slot *slot,
+                         rc_failure *failure)
+{
+    rc_attempt attempt = {0};
+    int r = rc_append_add(append, topic->topic, choose_queue(s, topic, record, message), message,
+                          slot, &failure->err);
+
+    if (r == 0)
+        return RC_RECORD_KEEP;
+    failure->stage = RC_STAGE_PRODUCE;
+    failure->class_name = s->task->plan.plugin->name;
+    return rc_task_try_again(s->task, &attempt, failure);
+}
+
+/* One record: @return RC_RECORD_*, or negative with failure->err. */
+static int one_record(rc_source *s, omc_record *record, rc_append *append, rc_slot *slot,
+                      rc_failure *failure)
+{
+    rc_known_topic *topic;
+    rc_message message;
+    int r = rc_task_transform(s->task, record, &s->scratch.pub, failure);
+
+    if (r != RC_RECORD_KEEP)
+        return r;
+    topic = find_topic(s, record, &failure->err);
+    if (!topic)
+        return -failure->err.code;
+    failure->topic = topic->name;
+    r = convert(s, record, topic->name, &message, failure);
+    if (r != RC_RECORD_KEEP)
+        return r;
+    return store_message(s, append, topic, record, &message, slot, failure);
+}
+
+/* One record with its report when it is skipped, and its position. */
+static int add_record(rc_source *s, size_t index, rc_append *append, rc_flight *f)
+{
+    omc_record *record = omc_batch_at(&s->batch->pub, index);
+    rc_failure *failure = &s->failure;
+    omc_record polled;
+    int r;
+
+    failure->record = record;
+    failure->topic = NULL;
+    failure->queue = -1;
+    failure->offset = -1;
+    if (rc_chain_length(s->task->chain) > 0) {
+        polled = *record;
+        failure->record = &polled;
+    }
+    r = one_record(s, record, append, f->slots ? &f->slots[index] : NULL, failure);
+    /* The position belongs to the source: whatever a transform did, it stays as polled. */
+    if (failure->record == &polled)
+        record->position = polled.position;
+    if (r == RC_RECORD_SKIPPED && rc_task_skipped(s->task, append, failure, &failure->err) < 0)
+        r = -failure->err.code;
+    if (r >= 0)
+        note_position(s, record, index);
+    return r;
+}
+
+/* All records of the batch into the append. On failure the append holds what came before. */
+int rc_source_fill(rc_source *s, rc_append *append, rc_flight *f, rc_error *err)
+{
+    rc_task *task = s->task;
+    int64_t begin = rc_mono_ns(task->clock);
+    size_t dropped = 0, i;
+    int r = 0;
+
+    s->now_ms = rc_now_ms(task->clock);
+    s->position_count = 0;
+    for (i = 0; i < s->batch->pub.count; i++) {
+        r = add_record(s, i, append, f);
+        if (r < 0) {
+            *err = s->failure.err;
+            break;
+        }
+        dropped += r == RC_RECORD_DROPPED;
+        if (f->results)
+            f->results[i].status = (uint8_t)r;
+    }
+    f->records = i;
+    append_positions(s, append);
+    rc_metric_add(task->metrics, RC_TM_FILTERED, (int64_t)dropped);
+    rc_metric_add(task->metrics, RC_TM_POLLED_BYTES, (int64_t)rc_append_bytes(append));
+    rc_histogram_record(&task->metrics->histograms[RC_TH_TRANSFORM],
+                        (rc_mono_ns(task->clock) - begin) / 1000);
+    return r < 0 ? r : 0;
+}
