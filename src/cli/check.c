@@ -65,10 +65,18 @@ static void check_connector(const rc_pipeline *pipeline, const char *section, un
     const char *name = source ? pipeline->source_name : pipeline->sink_name;
     const char *class_where = rc_pipeline_where(pipeline, section, "connector.class", arena);
     rc_connector_plan plan = {0};
+    const char *class_name = rc_kv_text(kv, "connector.class", "", arena);
+    const omc_plugin *plugin = NULL;
     rc_problems found;
     rc_error err = {0};
     int r;
 
+    if (rc_registry_connector(registry, class_name, &plugin, &err) == 0 && plugin->kind != kind) {
+        rc_problem_add(problems, false, "", "",
+                       "%s: '%s' is a %s and cannot be the %s of a pipeline", class_where,
+                       class_name, rc_plugin_kind_name(plugin->kind), section);
+        return; /* its keys would only be strange */
+    }
     rc_problems_init(&found, arena);
     r = rc_connector_check(registry, config, name, kv, arena, &plan, &found, &err);
     for (size_t i = 0; i < found.count; i++) {
@@ -79,13 +87,7 @@ static void check_connector(const rc_pipeline *pipeline, const char *section, un
     }
     if (r < 0 && found.errors == 0)
         rc_problem_add(problems, false, "", "", "%s: %s: %s", class_where, section, err.msg);
-    if (r < 0 || !plan.plugin)
-        return;
-    if (plan.plugin->kind != kind)
-        rc_problem_add(problems, false, "", "",
-                       "%s: '%s' is a %s and cannot be the %s of a pipeline", class_where,
-                       plan.plugin->name, rc_plugin_kind_name(plan.plugin->kind), section);
-    else
+    if (r == 0)
         check_plugin(plan.plugin, class_where, kv, arena, problems);
 }
 

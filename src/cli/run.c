@@ -4,7 +4,8 @@
  * the loop: every change of state, and every tick of the progress timer, asks the worker for a
  * list, whose reply (on the control thread) is copied and posted back to the loop.
  *
- * The end: the source's tasks have FINISHED, and the sink has committed every message of the log.
+ * The end: the source's tasks have FINISHED, or were stopped by Ctrl-C, and the sink has committed
+ * every message of the log.
  */
 #include "cli/run.h"
 
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define END_POLL_MS 20
+#define DRAIN_MS 60000 /* longest wait for the sink after Ctrl-C */
 
 typedef struct run {
     const rc_pipeline *pipeline;
@@ -26,8 +28,9 @@ typedef struct run {
     rc_outcome outcome;
     rc_reach begin;
     int64_t started_ns;
-    int64_t shown_ms;   /* when progress was shown last */
-    bool asking, again; /* a list is under way; another is wanted */
+    int64_t shown_ms;       /* when progress was shown last */
+    int64_t drain_until_ms; /* after Ctrl-C; 0 = not draining */
+    bool asking, again;     /* a list is under way; another is wanted */
 } run;
 
 static int64_t elapsed_ms(const run *u)
@@ -110,6 +113,12 @@ typedef struct snapshot {
     rc_seen source, sink;
 } snapshot;
 
+static bool source_done(const run *u)
+{
+    return u->outcome.source.finished ||
+           (u->drain_until_ms && u->outcome.source.state == RC_STATE_STOPPED);
+}
+
 static void look_at(run *u)
 {
     rc_outcome *o = &u->outcome;
@@ -128,11 +137,13 @@ static void look_at(run *u)
         return;
     }
     show(u, false);
-    if (o->source.finished && o->reach.committed >= o->reach.end) {
-        o->finished = true;
+    if (source_done(u) && o->reach.committed >= o->reach.end) {
+        o->finished = o->source.finished;
         show(u, true); /* a plain reader sees 100 % also of a short run */
         rc_service_stop(u->service);
-    } else if (o->source.finished) {
+    } else if (u->drain_until_ms && elapsed_ms(u) >= u->drain_until_ms) {
+        rc_service_stop(u->service);
+    } else if (source_done(u) || u->drain_until_ms) {
         rc_loop_timer_set(u->timer, END_POLL_MS);
     } else if (rc_progress_interval(&u->progress) > 0) {
         rc_loop_timer_set(u->timer, rc_progress_interval(&u->progress));
@@ -266,14 +277,30 @@ static int ready(rc_service *service, void *arg, rc_error *err)
     return r;
 }
 
+static void ignore_reply(const rc_reply *reply, void *arg)
+{
+    (void)reply;
+    (void)arg;
+}
+
+/* Stops the source; look_at() ends the run when the sink has what is in the log. */
 static void interrupted(rc_service *service, void *arg)
 {
     run *u = arg;
+    const rc_request request = {.kind = RC_REQUEST_STOP,
+                                .connector = u->pipeline->source_name,
+                                .expected = -1,
+                                .done = ignore_reply};
+    rc_worker *worker = rc_service_worker(service);
 
     rc_progress_clear(&u->progress);
     (void)fprintf(stderr, "%s: draining and stopping (again = end now)\n", u->pipeline->name);
     u->outcome.interrupted = true;
-    rc_service_stop(service);
+    u->drain_until_ms = elapsed_ms(u) + DRAIN_MS;
+    if (!worker || rc_worker_post(worker, &request, NULL) < 0)
+        rc_service_stop(service);
+    else
+        ask(u);
 }
 
 static void stopped(rc_service *service, void *arg)
