@@ -129,13 +129,22 @@ int rc_file_write_atomic(const char *path, const void *bytes, size_t len, rc_err
     return rc_fsync_dir(dir, err);
 }
 
+/* A new folder is only safe from a power cut when its parent is synced, and with it goes all that
+ * is synced inside. A parent that may not be read cannot be synced. */
+static int sync_parent(const char *path, rc_error *err)
+{
+    RC_AUTO_FREE char *parent = dir_of(path);
+
+    return access(parent, R_OK) < 0 ? 0 : rc_fsync_dir(parent, err);
+}
+
 /* Makes one folder; an existing one is fine. */
 static int make_dir(const char *path, rc_error *err)
 {
     struct stat st;
 
     if (mkdir(path, 0755) == 0)
-        return 0;
+        return sync_parent(path, err);
     if (errno == EEXIST && stat(path, &st) == 0) {
         if (S_ISDIR(st.st_mode))
             return 0;
