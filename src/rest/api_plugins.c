@@ -118,10 +118,16 @@ void api_plugin_validate(exchange *ex)
         answer_error(ex, &ex->answer, 400, 0, "the body: %s", err.msg);
         return;
     }
+    if (v->plugin->kind != OMC_SOURCE && v->plugin->kind != OMC_SINK) {
+        answer_json(&ex->answer, 200,
+                    view_validate_own(v->plugin, v->config.config, &ex->arena.pub));
+        return;
+    }
     if (check_class(ex, v) < 0)
         return;
     request.config = v->config.config;
-    request.connector = rc_kv_text(v->config.config, "name", NULL, &ex->arena.pub);
+    /* Clients that only check have no name yet; any valid one does. */
+    request.connector = rc_kv_text(v->config.config, "name", v->plugin->name, &ex->arena.pub);
     ex->state = v;
     exchange_post(ex, &request, render_validate);
 }

@@ -132,11 +132,17 @@ void compat_plugin_validate(exchange *ex)
                      err.msg);
         return;
     }
+    if (v->plugin->kind != OMC_SOURCE && v->plugin->kind != OMC_SINK) {
+        answer_compat(&ex->answer, view_validate_own(v->plugin, v->config.config, &ex->arena.pub));
+        return;
+    }
     rc_kv_init(&kv, &ex->arena.pub);
     rc_kv_put_str(&kv, "connector.class", v->plugin->name);
     rc_kv_put_all(&kv, v->config.config);
     v->config.config = rc_kv_done(&kv);
     request.config = v->config.config;
+    /* Clients that only check have no name yet; any valid one does. */
+    request.connector = rc_kv_text(v->config.config, "name", v->plugin->name, &ex->arena.pub);
     ex->state = v;
     exchange_post(ex, &request, render_validate);
 }

@@ -33,6 +33,9 @@ json_t *view_config_keys(const omc_plugin *plugin);
 json_t *view_config_infos(const omc_plugin *plugin, const char *name, const omc_keyvalue *config,
                           const rc_problem *problems, size_t problem_count);
 
+/** ConfigInfos of a plugin that is no connector: only its own keys are checked, here. */
+json_t *view_validate_own(const omc_plugin *plugin, const omc_keyvalue *config, omc_arena *arena);
+
 /** A plugin of any kind by name, class or alias; NULL = none. */
 const omc_plugin *view_find_plugin(rc_registry *registry, const char *name);
 

@@ -200,3 +200,15 @@ json_t *view_config_infos(const omc_plugin *plugin, const char *name, const omc_
     return json_pack("{s:o,s:i,s:o,s:o}", "name", view_str(name), "error_count", errors, "groups",
                      groups, "configs", configs);
 }
+
+json_t *view_validate_own(const omc_plugin *plugin, const omc_keyvalue *config, omc_arena *arena)
+{
+    rc_option_table table = rc_plugin_table(plugin);
+    rc_problems problems;
+
+    rc_problems_init(&problems, arena);
+    if (table.count) /* Without a table any key is accepted. */
+        (void)rc_options_parse(&table, 1, config, RC_OPTIONS_STRICT, NULL, arena, &problems);
+    return view_config_infos(plugin, rc_plugin_class(plugin, arena), config, problems.items,
+                             problems.count);
+}

@@ -126,14 +126,31 @@ static const omc_option file_keys[] = {
         .option_count = RC_COUNT(file_keys), .option_size = sizeof(omc_option)                \
     }
 
+static const omc_option string_keys[] = {
+    {.name = "encoding",
+     .type = OMC_OPT_CHOICE,
+     .default_value = "UTF-8",
+     .offset = OMC_OPT_NOT_STORED,
+     .doc = "Encoding.",
+     .choices = "UTF-8|ASCII"},
+};
+
 static const omc_plugin plugins[] = {
     FILE_PLUGIN(OMC_SINK, "file-sink", FILE_CLASS "FileSinkConnector"),
     FILE_PLUGIN(OMC_SOURCE, "file-source", FILE_CLASS "FileSourceConnector"),
     PLUGIN(OMC_TRANSFORM, "change-case-key",
            "org.apache.rocketmq.connect.transforms.ChangeCase$Key"),
     PLUGIN(OMC_PREDICATE, "has-header", NULL),
-    PLUGIN(OMC_CONVERTER, "string",
-           "org.apache.rocketmq.connect.runtime.converter.record.StringConverter"),
+    {.abi = OMC_ABI_CURRENT,
+     .size = sizeof(omc_plugin),
+     .kind = OMC_CONVERTER,
+     .name = "string",
+     .classes = "org.apache.rocketmq.connect.runtime.converter.record.StringConverter",
+     .version = "1.0.0",
+     .doc = "A plugin.",
+     .options = string_keys,
+     .option_count = RC_COUNT(string_keys),
+     .option_size = sizeof(omc_option)},
 };
 
 const omc_plugin *rc_registry_find(rc_registry *registry, omc_plugin_kind kind, const char *name)
@@ -490,6 +507,8 @@ static int answer_one(struct answering *a)
     case RC_REQUEST_RELOAD:
         return 0;
     case RC_REQUEST_VALIDATE:
+        if (!q->connector || !*q->connector)
+            return rc_fail(&a->reply.err, OMC_EINVAL, "the connector name is empty");
         return check(a, q->config, &plugin);
     case RC_REQUEST_CREATE:
     case RC_REQUEST_PUT:

@@ -201,7 +201,7 @@ static void plugins(void **state)
     assert_non_null(strstr(g.body, "{\"class\":\"has-header\",\"type\":\"predicate\""));
     rig_expect_begin(&r, "GET", "/api/v1/connector-plugins/file-sink/config", NULL, 200,
                      "[{\"name\":\"connector.class\",\"type\":\"CLASS\",\"required\":true,");
-    rig_expect(&r, "GET", "/api/v1/connector-plugins/string/config", NULL, 200, "[]");
+    rig_expect(&r, "GET", "/api/v1/connector-plugins/has-header/config", NULL, 200, "[]");
     rig_expect_begin(&r, "GET", "/api/v1/connector-plugins/nix/config", NULL, 404,
                      BAD(404, "plugin 'nix' is not known"));
 }
@@ -230,6 +230,19 @@ static void validation(void **state)
                      "\"error_count\":0,\"groups\":[\"Common\",\"file-source\"],\"configs\":[");
     rig_expect_begin(&r, "PUT", path, "{\"connector.class\":\"file-sink\"}", 400,
                      BAD(400, "key 'connector.class' = 'file-sink' is not plugin"));
+    rig_expect(&r, "PUT", "/api/v1/connector-plugins/string/config/validate",
+               "{\"encoding\":\"latin\"}", 200,
+               "{\"name\":\"org.apache.rocketmq.connect.runtime.converter.record.StringConverter\","
+               "\"error_count\":1,\"groups\":[\"string\"],\"configs\":[{\"definition\":{\"name\":"
+               "\"encoding\",\"type\":\"STRING\",\"required\":false,\"default_value\":\"UTF-8\","
+               "\"importance\":\"MEDIUM\",\"documentation\":\"Encoding.\",\"group\":\"string\","
+               "\"width\":\"MEDIUM\",\"display_name\":\"encoding\",\"dependents\":[],\"order\":1},"
+               "\"value\":{\"name\":\"encoding\",\"value\":\"latin\",\"recommended_values\":"
+               "[\"UTF-8\",\"ASCII\"],\"errors\":[\"key 'encoding' = 'latin': not known; use UTF-8 "
+               "or ASCII"
+               "\"],\"visible\":true}}]}");
+    rig_expect_begin(&r, "PUT", "/api/v1/connector-plugins/has-header/config/validate",
+                     "{\"any\":1}", 200, "{\"name\":\"has-header\",\"error_count\":0,");
     rig_expect_begin(&r, "PUT", path, "7", 400, BAD(400, "the body: expected one JSON object"));
 }
 
