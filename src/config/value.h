@@ -3,8 +3,8 @@
  * One option value: from text to the C type of its option, with a text that says what is wrong
  * and how to cure it. Inner header of the room. Any thread.
  */
-#ifndef RC_VALUE_H
-#define RC_VALUE_H
+#ifndef RC_CONFIG_VALUE_H
+#define RC_CONFIG_VALUE_H
 
 #include "base/arena.h"
 

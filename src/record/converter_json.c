@@ -202,6 +202,7 @@ static const char *side(const struct json_state *state)
 static int read_envelope(struct json_state *state, rc_slice bytes, omc_arena *arena,
                          const omc_schema **ret_schema, omc_value *ret_value, rc_error *err)
 {
+    size_t room = RC_JSON_VALUES_MAX;
     rc_json_envelope envelope;
     bool object;
     int r = rc_json_read_envelope(bytes, arena, &envelope, &object, err);
@@ -230,7 +231,7 @@ static int read_envelope(struct json_state *state, rc_slice bytes, omc_arena *ar
         *ret_value = envelope.payload;
         return 0;
     }
-    r = rc_json_get_value(*ret_schema, &envelope.payload, arena, ret_value, err);
+    r = rc_json_get_value(*ret_schema, &envelope.payload, arena, &room, ret_value, err);
     return r < 0 ? rc_wrap(err, r, "payload") : 0;
 }
 

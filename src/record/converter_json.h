@@ -20,9 +20,16 @@ int rc_json_put_value(const omc_schema *schema, const omc_value *value,
 /** Schema of a JSON node; nothing borrows from the node. *ret is NULL for null. */
 int rc_json_get_schema(const omc_value *node, omc_arena *arena, const omc_schema **ret,
                        rc_error *err);
-/** Value of a JSON node as its schema says; borrows from the node's text. */
+/** Most values a payload may become: fields that are missing and defaults that stand for null
+ *  count as well, so that a short message cannot become gigabytes. */
+#define RC_JSON_VALUES_MAX ((size_t)4 << 20)
+/** Value of a JSON node as its schema says; borrows from the node's text. `room` is how many
+ *  values may still be made; what is made is taken from it. */
 int rc_json_get_value(const omc_schema *schema, const omc_value *node, omc_arena *arena,
-                      omc_value *ret, rc_error *err);
+                      size_t *room, omc_value *ret, rc_error *err);
+/** Takes what a value costs from `room`: 1 for each value in it, and 1 for each 64 bytes of text.
+ *  @return false when that is not there; it looks no further than that. */
+bool rc_json_take_room(const omc_value *value, size_t *room);
 
 /** Whatever a node is as a STRING, as Java's String.valueOf; of a container that is its JSON. */
 int rc_json_get_string(const omc_value *node, omc_arena *arena, omc_value *ret, rc_error *err);

@@ -151,7 +151,7 @@ static int get_bytes(const omc_schema *schema, const omc_value *node, omc_arena 
 }
 
 static int get_array(const omc_schema *schema, const omc_value *node, omc_arena *arena,
-                     omc_value *ret, rc_error *err)
+                     size_t *room, omc_value *ret, rc_error *err)
 {
     const omc_array *from = node->u.array;
     omc_array *array;
@@ -162,7 +162,8 @@ static int get_array(const omc_schema *schema, const omc_value *node, omc_arena 
     array = omc_alloc(arena, sizeof *array);
     items = omc_alloc(arena, from->count * sizeof *items);
     for (size_t i = 0; i < from->count; i++) {
-        int r = rc_json_get_value(schema->value_schema, &from->items[i], arena, &items[i], err);
+        int r =
+            rc_json_get_value(schema->value_schema, &from->items[i], arena, room, &items[i], err);
 
         if (r < 0)
             return rc_wrap(err, r, "item %zu", i);
@@ -193,7 +194,7 @@ static int map_entry(const omc_value *node, size_t i, const omc_value **key,
     return 0;
 }
 
-static int get_map(const omc_schema *schema, const omc_value *node, omc_arena *arena,
+static int get_map(const omc_schema *schema, const omc_value *node, omc_arena *arena, size_t *room,
                    omc_value *ret, rc_error *err)
 {
     bool object = schema->key_schema->type == OMC_STRING;
@@ -214,9 +215,9 @@ static int get_map(const omc_schema *schema, const omc_value *node, omc_arena *a
         int r = map_entry(node, i, &key, &value, err);
 
         if (r == 0)
-            r = rc_json_get_value(schema->key_schema, key, arena, &entries[i].key, err);
+            r = rc_json_get_value(schema->key_schema, key, arena, room, &entries[i].key, err);
         if (r == 0)
-            r = rc_json_get_value(schema->value_schema, value, arena, &entries[i].value, err);
+            r = rc_json_get_value(schema->value_schema, value, arena, room, &entries[i].value, err);
         if (r < 0)
             return rc_wrap(err, r, "entry %zu", i);
     }
@@ -236,7 +237,7 @@ static const omc_value *member(const omc_map *map, const char *name, size_t hint
 }
 
 static int get_struct(const omc_schema *schema, const omc_value *node, omc_arena *arena,
-                      omc_value *ret, rc_error *err)
+                      size_t *room, omc_value *ret, rc_error *err)
 {
     static const omc_value missing;
     omc_struct *object;
@@ -249,7 +250,8 @@ static int get_struct(const omc_schema *schema, const omc_value *node, omc_arena
     for (size_t i = 0; i < schema->field_count; i++) {
         const omc_field *field = &schema->fields[i];
         const omc_value *found = member(node->u.map, field->name, i);
-        int r = rc_json_get_value(field->schema, found ? found : &missing, arena, &values[i], err);
+        int r = rc_json_get_value(field->schema, found ? found : &missing, arena, room, &values[i],
+                                  err);
 
         if (r < 0)
             return rc_wrap(err, r, "field '%s'", field->name);
@@ -261,20 +263,54 @@ static int get_struct(const omc_schema *schema, const omc_value *node, omc_arena
     return 0;
 }
 
-static int get_null(const omc_schema *schema, omc_value *ret, rc_error *err)
+bool rc_json_take_room(const omc_value *value, size_t *room)
+{
+    size_t cost =
+        1 + (value->kind == OMC_STRING || value->kind == OMC_BYTES ? value->u.bytes.len / 64
+                                                                   : value->text.len / 64);
+    bool there = cost <= *room;
+
+    *room -= there ? cost : *room;
+    if (!there)
+        return false;
+    if (value->kind == OMC_ARRAY)
+        for (size_t i = 0; there && i < value->u.array->count; i++)
+            there = rc_json_take_room(&value->u.array->items[i], room);
+    if (value->kind == OMC_MAP)
+        for (size_t i = 0; there && i < value->u.map->count; i++)
+            there = rc_json_take_room(&value->u.map->entries[i].key, room) &&
+                    rc_json_take_room(&value->u.map->entries[i].value, room);
+    if (value->kind == OMC_STRUCT)
+        for (size_t i = 0; there && i < value->u.object->schema->field_count; i++)
+            there = rc_json_take_room(&value->u.object->values[i], room);
+    return there;
+}
+
+static int no_room(rc_error *err)
+{
+    return rc_fail(err, OMC_EFORMAT,
+                   "the payload becomes too large with its schema: missing fields and defaults "
+                   "included it has more than %zu values",
+                   RC_JSON_VALUES_MAX);
+}
+
+static int get_null(const omc_schema *schema, size_t *room, omc_value *ret, rc_error *err)
 {
     if (!schema->has_default && !schema->optional)
         return rc_fail(err, OMC_EFORMAT, "null where the schema requires a value of type %s",
                        rc_kind_name(schema->type));
     *ret = schema->has_default ? schema->default_value : omc_null();
-    return 0;
+    return rc_json_take_room(ret, room) ? 0 : no_room(err);
 }
 
 int rc_json_get_value(const omc_schema *schema, const omc_value *node, omc_arena *arena,
-                      omc_value *ret, rc_error *err)
+                      size_t *room, omc_value *ret, rc_error *err)
 {
     if (node->kind == OMC_NULL)
-        return get_null(schema, ret, err);
+        return get_null(schema, room, ret, err);
+    if (*room == 0)
+        return no_room(err);
+    (*room)--;
     switch (schema->type) {
     case OMC_INT8:
     case OMC_INT16:
@@ -291,10 +327,10 @@ int rc_json_get_value(const omc_schema *schema, const omc_value *node, omc_arena
     case OMC_BYTES:
         return get_bytes(schema, node, arena, ret, err);
     case OMC_ARRAY:
-        return get_array(schema, node, arena, ret, err);
+        return get_array(schema, node, arena, room, ret, err);
     case OMC_MAP:
-        return get_map(schema, node, arena, ret, err);
+        return get_map(schema, node, arena, room, ret, err);
     default:
-        return get_struct(schema, node, arena, ret, err);
+        return get_struct(schema, node, arena, room, ret, err);
     }
 }

@@ -106,15 +106,28 @@ static int get_parameters(const omc_map *node, omc_arena *arena, omc_schema *sch
     return 0;
 }
 
-static int get_part(const omc_map *node, const char *name, omc_arena *arena, const omc_schema **ret,
-                    rc_error *err)
+/** Most values of all defaults of a schema together. A null in a default stands for the default
+ *  of what it is in, so a few hundred bytes could say billions of values. */
+#define DEFAULTS_MAX 65536
+
+/** What the nodes of one schema share. */
+typedef struct schema_reader {
+    omc_arena *arena;
+    size_t room; /**< Values that its defaults may still have. */
+} schema_reader;
+
+static int get_schema(schema_reader *reader, const omc_value *node, const omc_schema **ret,
+                      rc_error *err);
+
+static int get_part(schema_reader *reader, const omc_map *node, const char *name,
+                    const omc_schema **ret, rc_error *err)
 {
     const omc_value *part = omc_map_get(node, name);
     int r;
 
     if (!part || part->kind == OMC_NULL)
         return rc_fail(err, OMC_EFORMAT, "the schema lacks \"%s\"", name);
-    r = rc_json_get_schema(part, arena, ret, err);
+    r = get_schema(reader, part, ret, err);
     return r < 0 ? rc_wrap(err, r, "\"%s\"", name) : 0;
 }
 
@@ -137,23 +150,23 @@ static int check_names(const omc_field *fields, size_t count, rc_error *err)
     return 0;
 }
 
-static int get_field(const omc_value *node, omc_arena *arena, omc_field *ret, rc_error *err)
+static int get_field(schema_reader *reader, const omc_value *node, omc_field *ret, rc_error *err)
 {
     int r;
 
     if (node->kind != OMC_MAP)
         return rc_fail(err, OMC_EFORMAT, "a field must be an object, it is %s",
                        rc_json_shown(node));
-    r = get_text(node->u.map, "field", arena, &ret->name, err);
+    r = get_text(node->u.map, "field", reader->arena, &ret->name, err);
     if (r < 0)
         return r;
     if (!ret->name)
         return rc_fail(err, OMC_EFORMAT, "a field of the struct has no name (\"field\")");
-    r = rc_json_get_schema(node, arena, &ret->schema, err);
+    r = get_schema(reader, node, &ret->schema, err);
     return r < 0 ? rc_wrap(err, r, "field '%s'", ret->name) : 0;
 }
 
-static int get_fields(const omc_map *node, omc_arena *arena, omc_schema *schema, rc_error *err)
+static int get_fields(schema_reader *reader, const omc_map *node, omc_schema *schema, rc_error *err)
 {
     const omc_value *list = omc_map_get(node, "fields");
     omc_field *fields;
@@ -162,9 +175,9 @@ static int get_fields(const omc_map *node, omc_arena *arena, omc_schema *schema,
     if (!list || list->kind != OMC_ARRAY)
         return rc_fail(err, OMC_EFORMAT, "\"fields\" of a struct must be an array");
     count = list->u.array->count;
-    fields = omc_alloc(arena, count * sizeof *fields);
+    fields = omc_alloc(reader->arena, count * sizeof *fields);
     for (size_t i = 0; i < count; i++) {
-        int r = get_field(&list->u.array->items[i], arena, &fields[i], err);
+        int r = get_field(reader, &list->u.array->items[i], &fields[i], err);
 
         if (r < 0)
             return r;
@@ -174,43 +187,51 @@ static int get_fields(const omc_map *node, omc_arena *arena, omc_schema *schema,
     return check_names(fields, count, err);
 }
 
-static int get_parts(const omc_map *node, omc_arena *arena, omc_schema *schema, rc_error *err)
+static int get_parts(schema_reader *reader, const omc_map *node, omc_schema *schema, rc_error *err)
 {
     int r;
 
     switch (schema->type) {
     case OMC_ARRAY:
-        return get_part(node, "items", arena, &schema->value_schema, err);
+        return get_part(reader, node, "items", &schema->value_schema, err);
     case OMC_MAP:
-        r = get_part(node, "keys", arena, &schema->key_schema, err);
-        return r < 0 ? r : get_part(node, "values", arena, &schema->value_schema, err);
+        r = get_part(reader, node, "keys", &schema->key_schema, err);
+        return r < 0 ? r : get_part(reader, node, "values", &schema->value_schema, err);
     case OMC_STRUCT:
-        return get_fields(node, arena, schema, err);
+        return get_fields(reader, node, schema, err);
     default:
         return 0;
     }
 }
 
-static int get_default(const omc_map *node, omc_arena *arena, omc_schema *schema, rc_error *err)
+static int get_default(schema_reader *reader, const omc_map *node, omc_schema *schema,
+                       rc_error *err)
 {
     const omc_value *value = omc_map_get(node, "default");
+    size_t room = DEFAULTS_MAX;
     omc_value read;
     int r;
 
     if (!value || value->kind == OMC_NULL)
         return 0;
-    r = rc_json_get_value(schema, value, arena, &read, err);
+    r = rc_json_get_value(schema, value, reader->arena, &room, &read, err);
     if (r < 0)
         return rc_wrap(err, r, "\"default\"");
-    schema->default_value = rc_value_copy(&read, arena);
+    if (!rc_json_take_room(&read, &reader->room))
+        return rc_fail(err, OMC_EFORMAT,
+                       "the schema's \"default\"s have more than %d values together; a null in one "
+                       "counts as the default it stands for",
+                       DEFAULTS_MAX);
+    schema->default_value = rc_default_copy(&read, schema, reader->arena);
     schema->has_default = true;
     return 0;
 }
 
-int rc_json_get_schema(const omc_value *node, omc_arena *arena, const omc_schema **ret,
-                       rc_error *err)
+static int get_schema(schema_reader *reader, const omc_value *node, const omc_schema **ret,
+                      rc_error *err)
 {
     const omc_map *map = node->u.map;
+    omc_arena *arena = reader->arena;
     omc_schema *schema;
     int scale, r;
 
@@ -233,12 +254,20 @@ int rc_json_get_schema(const omc_value *node, omc_arena *arena, const omc_schema
     if (r == 0)
         r = get_parameters(map, arena, schema, err);
     if (r == 0)
-        r = get_parts(map, arena, schema, err);
+        r = get_parts(reader, map, schema, err);
     if (r == 0 && rc_schema_is_decimal(schema))
         r = rc_schema_scale(schema, &scale, err);
     if (r == 0)
-        r = get_default(map, arena, schema, err);
+        r = get_default(reader, map, schema, err);
     if (r == 0)
         *ret = schema;
     return r;
+}
+
+int rc_json_get_schema(const omc_value *node, omc_arena *arena, const omc_schema **ret,
+                       rc_error *err)
+{
+    schema_reader reader = {arena, DEFAULTS_MAX};
+
+    return get_schema(&reader, node, ret, err);
 }

@@ -44,11 +44,11 @@ const omc_schema *rc_schema_copy(const omc_schema *schema, omc_arena *arena)
     *copy = *schema;
     copy->name = text_copy(schema->name, arena);
     copy->doc = text_copy(schema->doc, arena);
-    copy->default_value = rc_value_copy(&schema->default_value, arena);
     copy->fields = schema->field_count ? fields_copy(schema, arena) : NULL;
     copy->parameters = parameters_copy(&schema->parameters, arena);
     copy->key_schema = rc_schema_copy(schema->key_schema, arena);
     copy->value_schema = rc_schema_copy(schema->value_schema, arena);
+    copy->default_value = rc_default_copy(&schema->default_value, copy, arena);
     return copy;
 }
 
@@ -91,7 +91,7 @@ bool rc_schema_equal(const omc_schema *a, const omc_schema *b)
         return true;
     if (!a || !b || !head_equal(a, b) || !parameters_equal(&a->parameters, &b->parameters))
         return false;
-    if (a->has_default && !rc_value_equal(&a->default_value, &b->default_value))
+    if (a->has_default && !rc_default_equal(&a->default_value, &b->default_value))
         return false;
     for (size_t i = 0; i < a->field_count; i++)
         if (!text_equal(a->fields[i].name, b->fields[i].name) ||

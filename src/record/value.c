@@ -78,6 +78,58 @@ omc_value rc_value_copy(const omc_value *value, omc_arena *arena)
     return copy;
 }
 
+static omc_value default_array(const omc_array *array, const omc_schema *schema, omc_arena *arena)
+{
+    omc_array *copy = omc_alloc(arena, sizeof *copy);
+    omc_value *items = omc_alloc(arena, array->count * sizeof *items);
+    omc_value ret = {.kind = OMC_ARRAY, .u.array = copy};
+
+    for (size_t i = 0; i < array->count; i++)
+        items[i] = rc_default_copy(&array->items[i], schema->value_schema, arena);
+    *copy = (omc_array){array->count, items};
+    return ret;
+}
+
+static omc_value default_map(const omc_map *map, const omc_schema *schema, omc_arena *arena)
+{
+    omc_map *copy = omc_alloc(arena, sizeof *copy);
+    omc_entry *entries = omc_alloc(arena, map->count * sizeof *entries);
+    omc_value ret = {.kind = OMC_MAP, .u.map = copy};
+
+    for (size_t i = 0; i < map->count; i++) {
+        entries[i].key = rc_default_copy(&map->entries[i].key, schema->key_schema, arena);
+        entries[i].value = rc_default_copy(&map->entries[i].value, schema->value_schema, arena);
+    }
+    *copy = (omc_map){map->count, entries};
+    return ret;
+}
+
+static omc_value default_struct(const omc_struct *object, const omc_schema *schema,
+                                omc_arena *arena)
+{
+    omc_struct *copy = omc_alloc(arena, sizeof *copy);
+    omc_value *values = omc_alloc(arena, schema->field_count * sizeof *values);
+    omc_value ret = {.kind = OMC_STRUCT, .u.object = copy};
+
+    for (size_t i = 0; i < schema->field_count; i++)
+        values[i] = rc_default_copy(&object->values[i], schema->fields[i].schema, arena);
+    *copy = (omc_struct){schema, values};
+    return ret;
+}
+
+omc_value rc_default_copy(const omc_value *value, const omc_schema *schema, omc_arena *arena)
+{
+    if (schema && value->kind == schema->type) {
+        if (value->kind == OMC_ARRAY)
+            return default_array(value->u.array, schema, arena);
+        if (value->kind == OMC_MAP)
+            return default_map(value->u.map, schema, arena);
+        if (value->kind == OMC_STRUCT && rc_schema_same_fields(value->u.object->schema, schema))
+            return default_struct(value->u.object, schema, arena);
+    }
+    return rc_value_copy(value, arena); /* also a connector's default that does not fit */
+}
+
 /* ---- equality ------------------------------------------------------------------------------ */
 
 /** Java's Double.equals: by bits, with one NaN. */
@@ -92,53 +144,58 @@ static bool double_equal(const omc_value *a, const omc_value *b)
     return memcmp(&x, &y, sizeof x) == 0;
 }
 
-static bool array_equal(const omc_array *a, const omc_array *b)
+/** `schemas`: compare those of structs, too. */
+static bool value_equal(const omc_value *a, const omc_value *b, bool schemas);
+
+static bool array_equal(const omc_array *a, const omc_array *b, bool schemas)
 {
     if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++)
-        if (!rc_value_equal(&a->items[i], &b->items[i]))
+        if (!value_equal(&a->items[i], &b->items[i], schemas))
             return false;
     return true;
 }
 
-static bool struct_equal(const omc_struct *a, const omc_struct *b)
+static bool struct_equal(const omc_struct *a, const omc_struct *b, bool schemas)
 {
-    if (!rc_schema_equal(a->schema, b->schema))
+    if (schemas ? !rc_schema_equal(a->schema, b->schema)
+                : !rc_schema_same_fields(a->schema, b->schema))
         return false;
     for (size_t i = 0; i < a->schema->field_count; i++)
-        if (!rc_value_equal(&a->values[i], &b->values[i]))
+        if (!value_equal(&a->values[i], &b->values[i], schemas))
             return false;
     return true;
 }
 
 /** Entry of `map` with this key; `hint` is looked at first, since most maps keep their order. */
-static const omc_entry *find_entry(const omc_map *map, const omc_value *key, size_t hint)
+static const omc_entry *find_entry(const omc_map *map, const omc_value *key, size_t hint,
+                                   bool schemas)
 {
-    if (hint < map->count && rc_value_equal(&map->entries[hint].key, key))
+    if (hint < map->count && value_equal(&map->entries[hint].key, key, schemas))
         return &map->entries[hint];
     for (size_t i = 0; i < map->count; i++)
-        if (rc_value_equal(&map->entries[i].key, key))
+        if (value_equal(&map->entries[i].key, key, schemas))
             return &map->entries[i];
     return NULL;
 }
 
-bool rc_map_equal(const omc_map *a, const omc_map *b)
+static bool map_equal(const omc_map *a, const omc_map *b, bool schemas)
 {
     if (a == b)
         return true;
     if (!a || !b || a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++) {
-        const omc_entry *other = find_entry(b, &a->entries[i].key, i);
+        const omc_entry *other = find_entry(b, &a->entries[i].key, i, schemas);
 
-        if (!other || !rc_value_equal(&a->entries[i].value, &other->value))
+        if (!other || !value_equal(&a->entries[i].value, &other->value, schemas))
             return false;
     }
     return true;
 }
 
-bool rc_value_equal(const omc_value *a, const omc_value *b)
+static bool value_equal(const omc_value *a, const omc_value *b, bool schemas)
 {
     if (a->kind != b->kind)
         return false;
@@ -154,16 +211,31 @@ bool rc_value_equal(const omc_value *a, const omc_value *b)
     case OMC_BYTES:
         return omc_slice_eq(a->u.bytes, b->u.bytes);
     case OMC_ARRAY:
-        return array_equal(a->u.array, b->u.array);
+        return array_equal(a->u.array, b->u.array, schemas);
     case OMC_MAP:
-        return rc_map_equal(a->u.map, b->u.map);
+        return map_equal(a->u.map, b->u.map, schemas);
     case OMC_STRUCT:
-        return struct_equal(a->u.object, b->u.object);
+        return struct_equal(a->u.object, b->u.object, schemas);
     case OMC_NUMBER_TEXT:
         return omc_slice_eq(a->text, b->text);
     default: /* INT8..INT64, DATETIME */
         return a->u.i64 == b->u.i64;
     }
+}
+
+bool rc_value_equal(const omc_value *a, const omc_value *b)
+{
+    return value_equal(a, b, true);
+}
+
+bool rc_map_equal(const omc_map *a, const omc_map *b)
+{
+    return map_equal(a, b, true);
+}
+
+bool rc_default_equal(const omc_value *a, const omc_value *b)
+{
+    return value_equal(a, b, false);
 }
 
 /* ---- numbers ------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Values and schemas: copy, compare, convert, print. Any thread; results live in the arena. */
-#ifndef RC_VALUE_H
-#define RC_VALUE_H
+#ifndef RC_RECORD_VALUE_H
+#define RC_RECORD_VALUE_H
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -10,10 +10,19 @@
 omc_value rc_value_copy(const omc_value *value, omc_arena *arena);
 const omc_map *rc_map_copy(const omc_map *map, omc_arena *arena);
 const omc_schema *rc_schema_copy(const omc_schema *schema, omc_arena *arena);
+/**
+ * Copy of a default of `schema`, whose structs then have `schema` and its parts as their schemas.
+ * A default has no schemas of its own: if each level of nested defaults brought a copy of what is
+ * below, the copies would double with each level. So a schema may be reached from its own default;
+ * follow defaults as data, with the schema they belong to.
+ */
+omc_value rc_default_copy(const omc_value *value, const omc_schema *schema, omc_arena *arena);
 
 /** Equality as Java's: kinds matter, map order does not; NUMBER_TEXT compares by text. */
 bool rc_value_equal(const omc_value *a, const omc_value *b);
 bool rc_map_equal(const omc_map *a, const omc_map *b);
+/** The same for defaults of equal schemas: the schemas of structs are not compared again. */
+bool rc_default_equal(const omc_value *a, const omc_value *b);
 /** Full structural equality (type, optional, name, version, doc, default, fields in order...). */
 bool rc_schema_equal(const omc_schema *a, const omc_schema *b);
 
@@ -40,7 +49,7 @@ const omc_schema *rc_schema_infer(const omc_value *value, omc_arena *arena);
 /** Index of a struct field by name, or -1. */
 int rc_schema_field(const omc_schema *schema, rc_slice name);
 /** Same field names in the same order: structs of the two can stand for each other, field by
- *  field. (A default struct's schema cannot hold that default itself.) */
+ *  field. */
 bool rc_schema_same_fields(const omc_schema *a, const omc_schema *b);
 /** Checks a value against its schema; -OMC_EFORMAT names the field. */
 int rc_value_check(const omc_schema *schema, const omc_value *value, rc_error *err);

@@ -154,6 +154,94 @@ static void default_structs(void **state)
                         "\"payload\":{\"a\":\"x\"}}");
 }
 
+/** A message of `depth` structs in each other, each with a default of its own. */
+static const char *nested_defaults(int depth, const char *open, const char *close, omc_arena *arena)
+{
+    rc_buf out = RC_BUF(1 << 20);
+    const char *result;
+
+    rc_buf_str(&out, "{\"schema\":");
+    for (int i = 0; i < depth; i++)
+        rc_buf_str(&out, open);
+    rc_buf_str(&out, "{\"field\":\"x\",\"type\":\"int32\",\"optional\":true,\"default\":7}");
+    for (int i = 0; i < depth; i++)
+        rc_buf_str(&out, close);
+    rc_buf_str(&out, ",\"payload\":null}");
+    result = omc_copy(arena, out.data, out.len);
+    rc_buf_release(&out);
+    return result;
+}
+
+/** Each level of nested defaults once doubled the work: 1,188 bytes took ten seconds. */
+static void nested_default_structs_stay_small(void **state)
+{
+    enum { DEPTH = 40 };
+    rc_arena memory;
+    omc_arena *arena = arena_of(state);
+    RC_AUTO(rc_converter) converter = make_converter("json", false, NULL, arena);
+    const char *in =
+        nested_defaults(DEPTH, "{\"type\":\"struct\",\"default\":{},\"optional\":true,\"fields\":[",
+                        "],\"field\":\"f\"}", arena);
+    const omc_schema *schema, *again, *copy;
+    omc_value value, back;
+    rc_slice out;
+    rc_error err = {0};
+
+    rc_arena_init(&memory, 4096);
+    if (read_with(converter, in, &memory.pub, &schema, &value, &err) < 0)
+        fail_msg("%s", err.msg);
+    copy = rc_schema_copy(schema, &memory.pub);
+    assert_true(rc_schema_equal(schema, copy));
+    assert_ptr_equal(copy->default_value.u.object->schema, copy); /* nothing of the original */
+    for (int i = 0; i < DEPTH; i++) {
+        assert_int_equal(value.kind, OMC_STRUCT);
+        value = value.u.object->values[0];
+    }
+    assert_int_equal(value.u.i64, 7);
+    assert_int_equal(rc_converter_write(converter, "t", NULL, copy, &copy->default_value,
+                                        &memory.pub, &out, &err),
+                     0);
+    assert_int_equal(read_with(converter, out.base, &memory.pub, &again, &back, &err), 0);
+    assert_true(rc_schema_equal(schema, again));
+    assert_true(rc_value_equal(&copy->default_value, &back));
+    if (rc_arena_total(&memory) > 4 << 20)
+        fail_msg("%zu bytes of input took %zu of memory", strlen(in), rc_arena_total(&memory));
+    rc_arena_release(&memory);
+}
+
+/** Nulls that stand for lists of nulls that stand for lists of nulls ... */
+static void defaults_cannot_explode(void **state)
+{
+    omc_arena *arena = arena_of(state);
+    RC_AUTO(rc_converter) converter = make_converter("json", false, NULL, arena);
+    const char *deep = nested_defaults(
+        40, "{\"type\":\"array\",\"optional\":true,\"default\":[null,null],\"items\":", "}", arena);
+    rc_buf wide = RC_BUF(8 << 20);
+    const omc_schema *schema;
+    omc_value value;
+    rc_error err = {0};
+
+    assert_int_equal(read_with(converter, deep, arena, &schema, &value, &err), -OMC_EFORMAT);
+    if (!strstr(err.msg, "the schema's \"default\"s have more than 65536 values together"))
+        fail_msg("%s", err.msg);
+
+    /* A default of 1,000 values, 5,000 times in the payload. */
+    rc_buf_str(&wide, "{\"schema\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":"
+                      "{\"type\":\"int8\",\"optional\":true},\"default\":[1");
+    for (int i = 1; i < 1000; i++)
+        rc_buf_str(&wide, ",1");
+    rc_buf_str(&wide, "]}},\"payload\":[null");
+    for (int i = 1; i < 5000; i++)
+        rc_buf_str(&wide, ",null");
+    rc_buf_str(&wide, "]}");
+    assert_int_equal(rc_converter_read(converter, "t", NULL, rc_buf_slice(&wide), arena, &schema,
+                                       &value, &err),
+                     -OMC_EFORMAT);
+    if (!strstr(err.msg, "the payload becomes too large with its schema"))
+        fail_msg("%s", err.msg);
+    rc_buf_release(&wide);
+}
+
 static void errors_name_place_and_cure(void **state)
 {
     static const struct {
@@ -582,6 +670,8 @@ int main(void)
         ARENA_TEST(reads_types),
         ARENA_TEST(reads_what_a_schema_says),
         ARENA_TEST(default_structs),
+        ARENA_TEST(nested_default_structs_stay_small),
+        ARENA_TEST(defaults_cannot_explode),
         ARENA_TEST(errors_name_place_and_cure),
         ARENA_TEST(decimals_are_read),
         ARENA_TEST(writes_types),
