@@ -238,9 +238,8 @@ static void validation(void **state)
                "\"importance\":\"MEDIUM\",\"documentation\":\"Encoding.\",\"group\":\"string\","
                "\"width\":\"MEDIUM\",\"display_name\":\"encoding\",\"dependents\":[],\"order\":1},"
                "\"value\":{\"name\":\"encoding\",\"value\":\"latin\",\"recommended_values\":"
-               "[\"UTF-8\",\"ASCII\"],\"errors\":[\"key 'encoding' = 'latin': not known; use UTF-8 "
-               "or ASCII"
-               "\"],\"visible\":true}}]}");
+               "[\"UTF-8\",\"ASCII\"],\"errors\":[\"key 'encoding' = 'latin': not one of "
+               "the choices; give one of UTF-8|ASCII\"],\"visible\":true}}]}");
     rig_expect_begin(&r, "PUT", "/api/v1/connector-plugins/has-header/config/validate",
                      "{\"any\":1}", 200, "{\"name\":\"has-header\",\"error_count\":0,");
     rig_expect_begin(&r, "PUT", path, "7", 400, BAD(400, "the body: expected one JSON object"));
