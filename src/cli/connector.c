@@ -108,7 +108,9 @@ static int done(const rc_args *args, const rc_client *client, const char *wanted
         return err.code == OMC_ETIMEDOUT ? RC_EXIT_FAILED : r;
     }
     if (!client->json)
-        printf("%s: %s\n", args->items[0], what);
+        printf("%s: %s%s%s\n", args->items[0], what,
+               *wanted && rc_args_has(args, "wait") ? ", " : "",
+               rc_args_has(args, "wait") ? wanted : "");
     return RC_EXIT_OK;
 }
 
