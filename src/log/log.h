@@ -70,7 +70,8 @@ typedef struct rc_writer_config {
 } rc_writer_config;
 
 int rc_writer_open(rc_log *log, const rc_writer_config *config, rc_writer **ret, rc_error *err);
-/** Submitted appends are still stored; their receipts are dropped. NULL is allowed. */
+/** Ends the writer: what nobody has begun to store is dropped, the rest is waited for. When it
+ *  returns, positions read are the truth for whoever goes on. NULL is allowed. */
 void rc_writer_close(rc_writer *writer);
 
 /** An empty append; recycled memory. Never fails. */

@@ -67,29 +67,44 @@ static void destroy_writer(rc_writer *writer)
     free(writer);
 }
 
+/* [mu] Takes the writer's works off the list: nobody has begun to store them. */
+static void cancel_todo(rc_embedded *log, rc_writer *writer)
+{
+    rc_work *work, *next;
+
+    DL_FOREACH_SAFE(log->todo, work, next)
+    {
+        rc_append *append = RC_CONTAINER(work, rc_append, work);
+
+        if (work->kind != RC_WORK_APPEND || append->writer != writer)
+            continue;
+        DL_DELETE(log->todo, work);
+        writer->pending--;
+        destroy_append(append);
+    }
+}
+
+/* When it returns, everything the writer submitted is stored or never will be: whoever opens a
+ * writer for the same source next and reads its position sees the truth. */
 void rc_emb_writer_close(rc_writer *writer)
 {
     rc_embedded *log = rc_embedded_of(writer->head.log);
-    bool idle;
 
     (void)pthread_mutex_lock(&log->mu);
     log->users--;
     writer->closed = true;
     writer->wake = NULL;
-    idle = writer->pending == writer->stored;
+    cancel_todo(log, writer);
+    (void)pthread_cond_signal(&log->work_cond); /* a full disk makes the writer thread wait there */
+    while (writer->pending != writer->stored)
+        (void)log->clock->wait(log->clock, &log->done_cond, &log->mu, INT64_MAX);
     (void)pthread_mutex_unlock(&log->mu);
-    if (idle)
-        destroy_writer(writer);
+    destroy_writer(writer);
 }
 
 void rc_writer_notify(rc_writer *writer)
 {
     writer->notify = false;
-    if (writer->closed) {
-        if (writer->pending == writer->stored)
-            destroy_writer(writer);
-        return;
-    }
     (void)pthread_cond_signal(&writer->cond);
     if (writer->wake)
         rc_wake_set(writer->wake);

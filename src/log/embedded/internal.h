@@ -264,7 +264,7 @@ struct rc_writer {
     size_t pending;       /**< [mu] Appends submitted, receipt not taken. */
     size_t pending_bytes; /**< [mu] */
     size_t stored;        /**< [mu] Receipts waiting. */
-    bool closed;          /**< [mu] Free when nothing is pending any more. */
+    bool closed;          /**< [mu] Being closed: its thread waits for the last work. */
     bool failed;          /**< An append failed: the ones behind it must too. Writer thread. */
     bool notify;          /**< Is in the list of writers to be told; writer thread. */
     rc_writer *notify_next;
@@ -396,7 +396,7 @@ size_t rc_emb_pending(const rc_writer *);
 size_t rc_emb_pending_bytes(const rc_writer *);
 /** [mu] Writer thread: an append is stored or failed. */
 void rc_append_done(rc_append *append);
-/** [mu] Writer thread: wakes the task, or frees a closed writer with nothing pending. */
+/** [mu] Writer thread: wakes the task. */
 void rc_writer_notify(rc_writer *writer);
 
 /* ---- reader.c

@@ -228,6 +228,12 @@ static void publish_append(rc_embedded *log, rc_append *append, int64_t now_ns, 
     }
 }
 
+/* [mu] Somebody waits for the end of this work: a request's caller, or a writer being closed. */
+static bool waited_for(rc_work *work)
+{
+    return work->kind != RC_WORK_APPEND || append_of(work)->writer->closed;
+}
+
 static void publish_topic(rc_embedded *log, const rc_work *work)
 {
     if (work->result == 0 && work->topic_id)
@@ -244,6 +250,7 @@ static void finish(rc_embedded *log, rc_work *group)
 
     DL_FOREACH(group, work)
     {
+        asked |= waited_for(work);
         if (work->kind == RC_WORK_APPEND) {
             publish_append(log, append_of(work), now_ns, &tell);
             continue;
@@ -251,10 +258,9 @@ static void finish(rc_embedded *log, rc_work *group)
         if (work->kind == RC_WORK_TOPIC)
             publish_topic(log, work);
         work->done = true;
-        asked = true;
     }
     LL_FOREACH_SAFE2(tell, writer, next, notify_next)
-    rc_writer_notify(writer); /* frees a closed one, with its appends */
+    rc_writer_notify(writer);
     if (asked)
         (void)pthread_cond_broadcast(&log->done_cond);
 }
@@ -305,44 +311,48 @@ static void clear_trouble(rc_embedded *log)
     (void)pthread_mutex_unlock(&log->mu);
 }
 
-static void take_requests(rc_work **from, rc_work **to)
+static void take_waited_for(rc_work **from, rc_work **to)
 {
     rc_work *work, *next;
 
     DL_FOREACH_SAFE(*from, work, next)
     {
-        if (work->kind == RC_WORK_APPEND)
+        if (!waited_for(work))
             continue;
         DL_DELETE(*from, work);
         DL_APPEND(*to, work);
     }
 }
 
-/* Requests do not wait for a disk, since their callers can decide what to do: those of the group
- * and those behind it fail. */
-static void fail_requests(rc_embedded *log, rc_work **group, int r, const rc_error *err)
+/* [mu] Requests do not wait for a disk, since their callers can decide what to do, and the appends
+ * of a writer that is being closed are wanted no more: those of the group and those behind it
+ * fail. */
+static void fail_waited_for(rc_embedded *log, rc_work **group, int r, const rc_error *err)
 {
     rc_work *failed = NULL;
     rc_work *work;
 
-    take_requests(group, &failed);
-    (void)pthread_mutex_lock(&log->mu);
-    take_requests(&log->todo, &failed);
+    take_waited_for(group, &failed);
+    take_waited_for(&log->todo, &failed);
     DL_FOREACH(failed, work)
     fail_work(work, r, err);
     finish(log, failed);
-    (void)pthread_mutex_unlock(&log->mu);
 }
 
-/* @return false when the log is being closed, so that there is no next time. */
-static bool wait_second(rc_embedded *log)
+/* Waits a second for better times, answering those who cannot wait. @return false when the log is
+ * being closed, so that there is no next time. */
+static bool wait_second(rc_embedded *log, rc_work **group, int r, const rc_error *err)
 {
     int64_t until = rc_mono_ns(log->clock) + SECOND_NS;
     bool closing;
 
     (void)pthread_mutex_lock(&log->mu);
-    while (!log->closing && rc_mono_ns(log->clock) < until)
+    for (;;) {
+        fail_waited_for(log, group, r, err);
+        if (!*group || log->closing || rc_mono_ns(log->clock) >= until)
+            break;
         (void)log->clock->wait(log->clock, &log->work_cond, &log->mu, until);
+    }
     closing = log->closing;
     (void)pthread_mutex_unlock(&log->mu);
     return !closing;
@@ -390,11 +400,10 @@ static int store_until_done(rc_embedded *log, rc_work **group, rc_error *err)
         say_trouble(log, err, worth_retrying(err));
         if (!worth_retrying(err))
             return r;
-        fail_requests(log, group, r, err);
+        if (!wait_second(log, group, r, err) && *group)
+            return store_once(log, *group, err); /* closing: the last chance */
         if (!*group)
             return r;
-        if (!wait_second(log))
-            return store_once(log, *group, err); /* closing: the last chance */
         make_room(log);
     }
 }
@@ -532,14 +541,11 @@ void *rc_writer_thread(void *arg)
 int rc_request(rc_embedded *log, rc_work *work, rc_error *err)
 {
     rc_error local = {0};
-    bool idle;
 
     work->err = err ? err : &local;
     (void)pthread_mutex_lock(&log->mu);
-    idle = !log->todo;
     DL_APPEND(log->todo, work);
-    if (idle)
-        (void)pthread_cond_signal(&log->work_cond);
+    (void)pthread_cond_signal(&log->work_cond); /* the thread may be waiting for a full disk */
     while (!work->done)
         (void)log->clock->wait(log->clock, &log->done_cond, &log->mu, INT64_MAX);
     (void)pthread_mutex_unlock(&log->mu);

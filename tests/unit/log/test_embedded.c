@@ -2,6 +2,8 @@
 /** The embedded log as tasks see it: order, atomic positions, readers, live tables, reopening. */
 #include "log_unit.h"
 
+#include "base/units.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -491,27 +493,58 @@ static void a_receipt_sets_the_wake(void **state)
 }
 
 /* What a closed writer had submitted is stored all the same. */
-static void closing_a_writer_stores_the_rest(void **state)
+/* Number the position "next" says to go on at; 0 when there is none. */
+static int64_t next_by_position(bed *b)
+{
+    rc_arena arena;
+    rc_slice offset;
+    rc_error err = {0};
+    int64_t next = 0;
+
+    rc_arena_init(&arena, 256);
+    OK(rc_log_position(b->log, "c", omc_slice_str("{}"), &arena.pub, &offset, &err));
+    if (offset.base)
+        OK(rc_parse_int64(offset, &next));
+    rc_arena_release(&arena);
+    return next;
+}
+
+/* Whatever was under way when a writer was closed: the position read right after is the end of
+ * what is stored, so whoever goes on from it repeats and loses nothing. */
+static void closing_a_writer_settles_its_appends(void **state)
 {
     bed b = {.log = NULL};
     rc_error err = {0};
-    rc_writer *writer;
     rc_reader *reader;
     rc_topic *topic;
+    rc_receipt receipt;
+    int64_t next = 0, min, max;
     (void)state;
 
     bed_init(&b);
     topic = bed_topic(&b, "t", 1);
-    writer = bed_writer(&b, "c");
-    for (int i = 0; i < 20; i++) {
-        rc_append *append = rc_append_new(writer);
+    while (next < 20000) {
+        rc_writer *writer = bed_writer(&b, "c");
 
-        add_numbers(append, topic, 0, i * 1000, 1000, 100);
-        OK(rc_writer_submit(writer, append, NULL, &err));
+        for (int64_t i = next; i < 20000; i += 1000) {
+            rc_append *append = rc_append_new(writer);
+            char text[24];
+
+            add_numbers(append, topic, 0, i, 1000, 100);
+            (void)snprintf(text, sizeof text, "%lld", (long long)i + 1000);
+            rc_append_position(append, omc_slice_str("{}"), omc_slice_str(text));
+            OK(rc_writer_submit(writer, append, NULL, &err));
+            if (i >= next + 3000)
+                break;
+        }
+        /* One receipt, so that every round gets on. */
+        assert_int_equal(rc_writer_receipt(writer, NEVER, &receipt), 1);
+        rc_append_free(receipt.append);
+        rc_writer_close(writer);
+        next = next_by_position(&b);
+        OK(rc_log_bounds(b.log, topic, 0, &min, &max, &err));
+        assert_int_equal(max, next);
     }
-    rc_writer_close(writer);
-    bed_reopen(&b);
-    topic = bed_topic(&b, "t", 0);
     reader = bed_reader(&b, topic, 0, 0);
     expect_numbers(reader, 0, 20000, 0);
     rc_reader_close(reader);
@@ -592,6 +625,56 @@ static void times_are_searched(void **state)
     rc_writer_close(writer);
     bed_done(&b);
     rc_fake_clock_free(clock);
+}
+
+/* Voluntary context switches of the writer thread: how often it went to sleep again. */
+static long sleeps_of_writer(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *entry;
+    long found = -1;
+
+    assert_non_null(tasks);
+    while (found < 0 && (entry = readdir(tasks))) {
+        RC_AUTO_FREE char *path = rc_format("/proc/self/task/%s/status", entry->d_name);
+        RC_AUTO_FREE char *text = NULL;
+        const char *at;
+        size_t len;
+
+        if (rc_file_read(path, 1 << 16, &text, &len, NULL) < 0)
+            continue;
+        at = strstr(text, "\nvoluntary_ctxt_switches:");
+        if (strstr(text, "log-writer") && at)
+            found = strtol(at + 25, NULL, 10);
+    }
+    (void)closedir(tasks);
+    return found;
+}
+
+static void an_idle_log_sleeps(void **state)
+{
+    bed b = {.log = NULL};
+    RC_AUTO_FREE char *wal = NULL;
+    struct stat st = {.st_size = 1};
+    rc_writer *writer;
+    long before;
+    (void)state;
+
+    bed_init(&b);
+    wal = rc_path_join(b.dir, "00000000000000000001.seg-wal");
+    writer = bed_writer(&b, "c");
+    (void)store_numbers(writer, bed_topic(&b, "t", 1), 0, 0, 100, 100);
+    while (st.st_size > 0) { /* a second later the WAL is moved into the file */
+        (void)poll(NULL, 0, 20);
+        assert_int_equal(stat(wal, &st), 0);
+    }
+    (void)poll(NULL, 0, 50);
+    before = sleeps_of_writer();
+    assert_true(before > 0);
+    (void)poll(NULL, 0, 1200); /* nothing may happen for longer than any timer of the log */
+    assert_int_equal(sleeps_of_writer(), before);
+    rc_writer_close(writer);
+    bed_done(&b);
 }
 
 /* A trigger plays the part of a disk that refuses one certain row. */
@@ -704,9 +787,10 @@ int main(void)
         cmocka_unit_test(queues_take_turns),
         cmocka_unit_test(waiting_ends_for_data_and_for_wake),
         cmocka_unit_test(a_receipt_sets_the_wake),
-        cmocka_unit_test(closing_a_writer_stores_the_rest),
+        cmocka_unit_test(closing_a_writer_settles_its_appends),
         cmocka_unit_test(commits_are_grouped),
         cmocka_unit_test(times_are_searched),
+        cmocka_unit_test(an_idle_log_sleeps),
         cmocka_unit_test(a_failed_append_stops_its_writer_only),
         cmocka_unit_test(a_second_opener_is_refused),
     };
