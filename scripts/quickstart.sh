@@ -32,7 +32,7 @@ program=$PWD/build/release/rocketmq-connect
 step "1/4 Packages"
 scripts/bootstrap.sh --minimal
 
-step "2/4 Release build (build/release)"
+step "2/4 Release build (build/release; the first one takes about a minute)"
 mkdir -p "$dir"
 log=$dir/build.log
 built() { "$@" >"$log" 2>&1 || { tail -30 "$log" >&2; die "the build failed; all of it is in $log"; }; }
