@@ -104,6 +104,11 @@ void rc_writer_close(rc_writer *writer)
         ops_of(writer)->writer_close(writer);
 }
 
+void rc_writer_trim(rc_writer *writer)
+{
+    ops_of(writer)->writer_trim(writer);
+}
+
 rc_append *rc_append_new(rc_writer *writer)
 {
     return ops_of(writer)->append_new(writer);
@@ -218,6 +223,11 @@ int rc_reader_fetch(rc_reader *reader, size_t messages_max, size_t bytes_max, in
 void rc_fetch_release(rc_reader *reader, rc_fetch *fetch)
 {
     ops_of(reader)->fetch_release(reader, fetch);
+}
+
+void rc_reader_trim(rc_reader *reader)
+{
+    ops_of(reader)->reader_trim(reader);
 }
 
 int rc_reader_lag(rc_reader *reader, int64_t *ret, rc_error *err)

@@ -74,6 +74,8 @@ int rc_writer_open(rc_log *log, const rc_writer_config *config, rc_writer **ret,
  *  returns, positions read are the truth for whoever goes on. NULL is allowed. */
 void rc_writer_close(rc_writer *writer);
 
+/** Gives recycled memory back to the system; for a task that has become idle. */
+void rc_writer_trim(rc_writer *writer);
 /** An empty append; recycled memory. Never fails. */
 rc_append *rc_append_new(rc_writer *writer);
 /** Frees an append that was not submitted, or one that came back. NULL is allowed. */
@@ -165,6 +167,8 @@ int rc_reader_fetch(rc_reader *reader, size_t messages_max, size_t bytes_max, in
                     rc_fetch *fetch, rc_error *err);
 /** Frees what a fetch holds. */
 void rc_fetch_release(rc_reader *reader, rc_fetch *fetch);
+/** Gives recycled memory back to the system; for a task that has become idle. */
+void rc_reader_trim(rc_reader *reader);
 /** Messages between the reader's positions and the ends of all its queues. */
 int rc_reader_lag(rc_reader *reader, int64_t *ret, rc_error *err);
 
@@ -225,6 +229,7 @@ typedef struct rc_log_ops {
     int (*search)(rc_log *, rc_topic *, int32_t, int64_t, int64_t *, rc_error *);
     int (*writer_open)(rc_log *, const rc_writer_config *, rc_writer **, rc_error *);
     void (*writer_close)(rc_writer *);
+    void (*writer_trim)(rc_writer *);
     rc_append *(*append_new)(rc_writer *);
     void (*append_free)(rc_append *);
     int (*append_add)(rc_append *, rc_topic *, int32_t, const rc_message *, rc_slot *, rc_error *);
@@ -247,6 +252,7 @@ typedef struct rc_log_ops {
     int (*reader_pause)(rc_reader *, rc_topic *, int32_t, bool, rc_error *);
     int (*fetch)(rc_reader *, size_t, size_t, int64_t, rc_fetch *, rc_error *);
     void (*fetch_release)(rc_reader *, rc_fetch *);
+    void (*reader_trim)(rc_reader *);
     int (*lag)(rc_reader *, int64_t *, rc_error *);
     int (*position)(rc_log *, const char *, rc_slice, omc_arena *, rc_slice *, rc_error *);
     int (*positions)(rc_log *, const char *, rc_position_fn *, void *, rc_error *);

@@ -97,7 +97,8 @@ static int add_task(omc_task_configs *configs, const omc_keyvalue *overrides, om
     rc_kv kv;
 
     if (gen->task_count >= (size_t)list->max)
-        return rc_fail(err, OMC_EINVAL, "the connector wants more than max.tasks = %d tasks",
+        return rc_fail(err, OMC_EINVAL,
+                       "the connector wants more than max.tasks = %d tasks; raise max.tasks",
                        list->max);
     rc_kv_init(&kv, &gen->arena.pub);
     rc_kv_put_all(&kv, gen->plan.config);
@@ -123,7 +124,10 @@ static int make_tasks(rc_generation *gen, const connector_ops *ops, rc_error *er
     if (r < 0)
         return rc_wrap(err, r, "task_configs");
     if (gen->task_count == 0)
-        return rc_fail(err, OMC_EINVAL, "the connector made no task configuration");
+        return rc_fail(
+            err, OMC_EINVAL,
+            "the connector made no task configuration: it found nothing to do; check its "
+            "options");
     return 0;
 }
 

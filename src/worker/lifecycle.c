@@ -125,7 +125,10 @@ static void task_failed(rc_worker *worker, rc_connector *c, rc_task_slot *slot, 
         slot->failures = 0;
     delay = restart_delay(worker, ++slot->failures, why);
     if (delay < 0) {
-        rc_error_line(c->name, "task %d FAILED: %s", slot->id, why->msg);
+        rc_error_line(
+            c->name,
+            "task %d FAILED until it is restarted (rocketmq-connect connector restart %s): %s",
+            slot->id, c->name, why->msg);
         slot_state(worker, slot, RC_STATE_FAILED, why);
         return;
     }
@@ -263,7 +266,9 @@ static void start_failed(rc_worker *worker, rc_connector *c, const rc_error *why
 
     c->phase = RC_IDLE;
     if (delay < 0) {
-        rc_error_line(c->name, "connector FAILED: %s", why->msg);
+        rc_error_line(c->name,
+                      "connector FAILED until its configuration changes or it is restarted: %s",
+                      why->msg);
         rc_lifecycle_state(worker, c, RC_STATE_FAILED, why);
         return;
     }
@@ -509,8 +514,9 @@ static void slot_timer(rc_worker *worker, rc_connector *c, rc_task_slot *slot, i
         rc_error why = {0};
 
         (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_FATAL,
-                       "the task did not stop: '%s' of plugin '%s' has not returned for %lld ms; "
-                       "its thread is left alone",
+                       "the task did not stop: '%s' of plugin '%s' has not returned for %lld ms "
+                       "(maxStopTimeoutMills); its thread is left alone. Find out what the plugin "
+                       "waits for, then restart the connector",
                        call, c->plugin ? c->plugin->name : "?", (long long)ms);
         rc_error_line(c->name, "task %d STUCK: %s", slot->id, why.msg);
         rc_task_abandon(RC_TAKE(slot->task));

@@ -81,7 +81,8 @@ static int refuse_write(const rc_request *request, const rc_connector *old,
                        "Connector [%s] already exists; change it with PUT or delete it first",
                        old->name);
     if (request->kind == RC_REQUEST_PATCH && !old)
-        return rc_fail(err, OMC_ENOTFOUND, "Connector [%s] does not exist", request->connector);
+        return rc_fail(err, OMC_ENOTFOUND, "Connector [%s] does not exist; create it with PUT",
+                       request->connector);
     if (old && request->refuse_same && rc_kv_equal(old->config, config))
         return rc_fail(err, OMC_EEXIST,
                        "Connector with same config already exist. Nothing was changed");
@@ -292,7 +293,8 @@ static int sink_queue_offset(rc_log *log, const char *group, rc_topic *topic, in
 
 static int sink_offsets(rc_worker *worker, const rc_connector *c, offsets *list, rc_error *err)
 {
-    const char *text = rc_kv_text(c->config, "connect.topicnames", "", list->arena);
+    const char *alias = rc_kv_text(c->config, "topics", "", list->arena);
+    const char *text = rc_kv_text(c->config, "connect.topicnames", alias, list->arena);
     const char *group = group_of(c, list->arena);
     char *names = omc_copy(list->arena, text, strlen(text)), *save = NULL;
     int r = 0;

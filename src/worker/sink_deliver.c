@@ -113,7 +113,10 @@ void rc_sink_apply_resets(rc_sink *s)
         if (q->reset < 0)
             continue;
         if (rc_reader_seek(s->reader, q->topic, q->pub.id, q->reset, &err) < 0)
-            rc_warn(s->task->who, "cannot reset the offset: %s", err.msg);
+            rc_warn(s->task->who,
+                    "the sink asked for offset %lld of topic '%s', queue %d; reading goes on at "
+                    "%lld: %s",
+                    (long long)q->reset, q->pub.topic, q->pub.id, (long long)q->position, err.msg);
         else
             q->position = q->reset;
         q->reset = -1;

@@ -35,6 +35,7 @@ typedef struct rc_sink {
     int64_t put_ns;   /* end of the last put */
     rc_attempt commit_attempt;
     bool started, opened;
+    size_t moved;     /* bytes since the last trim */
 } rc_sink;
 
 /* sink_context.c: what the plugin may ask for */

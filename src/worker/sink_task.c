@@ -154,7 +154,7 @@ static void stop(rc_sink *s)
             list[i] = s->queues[i].pub;
         rc_task_enter(task, "close");
         if (s->ops->close(task->state, list, s->queue_count, &err) < 0)
-            rc_warn(task->who, "close: %s", err.msg);
+            rc_warn(task->who, "close of the queues failed, the stop goes on: %s", err.msg);
         if (!rc_task_leave(task))
             return;
     }
@@ -211,12 +211,27 @@ static int fetch(rc_sink *s, rc_error *err)
         return r < 0 ? rc_wrap(err, r, "fetch") : 0;
     rc_metric_add(task->metrics, RC_TM_READ, (int64_t)s->fetch.count);
     rc_metric_add(task->metrics, RC_TM_READ_BYTES, (int64_t)s->fetch.bytes);
+    s->moved += s->fetch.bytes;
     rc_histogram_record(&task->metrics->histograms[RC_TH_FETCH],
                         (rc_mono_ns(task->clock) - begin) / 1000);
     for (size_t i = 0; i < s->queue_count; i++)
         if (s->queues[i].topic == s->fetch.topic && s->queues[i].pub.id == s->fetch.queue)
             s->current = &s->queues[i];
     return r;
+}
+
+/* All is put and committed: gives back what a busy time has taken. */
+static void trim(rc_sink *s)
+{
+    if (s->task->gone || s->dirty || s->moved < RC_TRIM_BYTES)
+        return;
+    s->moved = 0;
+    rc_fetch_release(s->reader, &s->fetch);
+    rc_reader_trim(s->reader);
+    rc_batch_unref(s->batch);
+    s->batch = rc_batch_new((size_t)s->task->plan.options.batch_records,
+                            (size_t)s->task->plan.options.batch_bytes);
+    rc_task_trim();
 }
 
 static int loop(rc_sink *s, rc_error *err)
@@ -239,6 +254,7 @@ static int loop(rc_sink *s, rc_error *err)
                 r = rc_sink_commit(s, err);
         } else if (r == 0 && rc_mono_ns(s->task->clock) >= rc_sink_commit_due(s, true)) {
             r = rc_sink_commit(s, err);
+            trim(s);
         }
     }
     return r;

@@ -48,6 +48,7 @@ typedef struct rc_source {
     rc_flight *flights; /* all that are under way, oldest first */
     rc_failure failure; /* of the present record; here because it is large */
     bool started;
+    size_t moved; /* bytes since the last trim */
 } rc_source;
 
 /* source_send.c */

@@ -185,7 +185,7 @@ static int add_record(rc_source *s, size_t index, rc_append *append, rc_flight *
     int r;
 
     failure->record = record;
-    failure->topic = NULL;
+    failure->topic = record->topic ? record->topic : s->task->plan.options.topic;
     failure->queue = -1;
     failure->offset = -1;
     if (rc_chain_length(s->task->chain) > 0) {
@@ -203,6 +203,21 @@ static int add_record(rc_source *s, size_t index, rc_append *append, rc_flight *
     return r;
 }
 
+/* Says which record failed by where the source goes on after it. */
+static void name_record(rc_source *s, size_t index, int r, rc_error *err)
+{
+    const omc_record *record = omc_batch_at(&s->batch->pub, index);
+    omc_arena *arena = &s->scratch.pub;
+
+    if (!record->position.partition) {
+        (void)rc_wrap(err, r, "record %zu of a poll", index + 1);
+        return;
+    }
+    (void)rc_wrap(err, r, "record %zu of a poll, which ends at " RC_SLICE_FMT " of " RC_SLICE_FMT,
+                  index + 1, RC_SLICE_ARG(rc_json_of_offset(&record->position, arena)),
+                  RC_SLICE_ARG(rc_json_of_map(record->position.partition, arena)));
+}
+
 /* All records of the batch into the append. On failure the append holds what came before. */
 int rc_source_fill(rc_source *s, rc_append *append, rc_flight *f, rc_error *err)
 {
@@ -217,6 +232,7 @@ int rc_source_fill(rc_source *s, rc_append *append, rc_flight *f, rc_error *err)
         r = add_record(s, i, append, f);
         if (r < 0) {
             *err = s->failure.err;
+            name_record(s, i, r, err);
             break;
         }
         dropped += r == RC_RECORD_DROPPED;

@@ -15,7 +15,6 @@
 #include "base/diag.h"
 #include "record/json.h"
 
-
 #define SCRATCH_KEEP ((size_t)2 << 20)
 #define SPIN_SLEEP_MS 50
 
@@ -65,9 +64,9 @@ static int send_batch(rc_source *s, rc_error *err)
     rc_flight *f = rc_flight_new(s);
     rc_error why = {0};
     int r = rc_source_fill(s, append, f, &why);
-    size_t good = f->records;
     int sent = 0;
 
+    s->moved += rc_append_bytes(append);
     if (rc_append_count(append) > 0 || rc_append_positions(append) > 0) {
         sent = submit(s, append, f, err);
     } else {
@@ -83,7 +82,7 @@ static int send_batch(rc_source *s, rc_error *err)
         if (s->task->gone)
             return -OMC_ECANCELED;
         *err = why;
-        return rc_wrap(err, r, "record %zu of a poll", good + 1);
+        return r;
     }
     return 0;
 }
@@ -139,6 +138,21 @@ static int pause_source(rc_source *s, rc_error *err)
     return r;
 }
 
+/* Nothing to do: looks whether the log is well, and gives back what a busy time has taken. */
+static void idle(rc_source *s)
+{
+    rc_source_report_health(s);
+    if (s->moved < RC_TRIM_BYTES || rc_writer_pending(s->writer) > 0)
+        return;
+    s->moved = 0;
+    rc_batch_unref(s->batch);
+    s->batch = rc_batch_new((size_t)s->task->plan.options.batch_records,
+                            (size_t)s->task->plan.options.batch_bytes);
+    rc_arena_release(&s->scratch);
+    rc_writer_trim(s->writer);
+    rc_task_trim();
+}
+
 /* Polls until a stop, the end of a bounded source, or an error. */
 static int loop(rc_source *s, rc_error *err)
 {
@@ -170,7 +184,7 @@ static int loop(rc_source *s, rc_error *err)
         }
         attempt = (rc_attempt){0};
         if (r == 0)
-            rc_source_report_health(s);
+            idle(s);
         else
             r = send_batch(s, err);
     }

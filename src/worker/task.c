@@ -10,7 +10,7 @@
 
 #include "base/diag.h"
 
-#include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 
 /* ---- commands and plugin calls ------------------------------------------------------------ */
@@ -103,6 +103,11 @@ void rc_task_sleep(rc_task *task, int64_t ms)
     (void)poll(&fd, 1, ms < 0 ? -1 : (int)RC_MIN(ms, (int64_t)3600000));
 }
 
+void rc_task_trim(void)
+{
+    (void)malloc_trim(0);
+}
+
 int rc_task_back_off(rc_task *task, int64_t ms)
 {
     int64_t deadline = rc_mono_ns(task->clock) + ms * 1000000;
@@ -118,6 +123,27 @@ int rc_task_back_off(rc_task *task, int64_t ms)
 
 /* ---- failed records ----------------------------------------------------------------------- */
 
+/* Appends what to do to the error, cutting the error rather than the cure. */
+static void add_cure(rc_error *err, const char *cure)
+{
+    size_t len = strlen(err->msg), room = sizeof err->msg - 1 - strlen(cure);
+
+    if (len > room)
+        for (len = room; len > 0 && ((unsigned char)err->msg[len] & 0xc0) == 0x80;)
+            len--;
+    memcpy(err->msg + len, cure, strlen(cure) + 1);
+}
+
+/* The tries that were made belong to the story of an error that is not tried again. */
+static void tell_tries(rc_task *task, const rc_attempt *attempt, rc_error *err)
+{
+    int64_t took_ms = (rc_mono_ns(task->clock) - attempt->first_ns) / 1000000;
+
+    if (attempt->failures > 1)
+        (void)rc_wrap(err, 0, "given up after %d tries in %lld ms (errors.retry.timeout)",
+                      attempt->failures, (long long)took_ms);
+}
+
 int rc_task_try_again(rc_task *task, rc_attempt *attempt, rc_failure *failure)
 {
     switch (rc_errors_record(&task->errors, attempt, &failure->err)) {
@@ -126,10 +152,14 @@ int rc_task_try_again(rc_task *task, rc_attempt *attempt, rc_failure *failure)
                    ? rc_fail(&failure->err, OMC_ECANCELED, "stopped while trying again")
                    : RC_RECORD_KEEP;
     case RC_VERDICT_SKIP:
+        tell_tries(task, attempt, &failure->err);
         return RC_RECORD_SKIPPED;
     case RC_VERDICT_FAIL:
         break;
     }
+    tell_tries(task, attempt, &failure->err);
+    add_cure(&failure->err, ". To skip such records set errors.tolerance=all, and "
+                            "errors.deadletterqueue.topic.name to keep them");
     return -failure->err.code;
 }
 
@@ -166,7 +196,10 @@ static void log_skipped(rc_task *task, const rc_failure *failure)
                 failure->topic ? failure->topic : "-", failure->queue, (long long)failure->offset,
                 RC_SLICE_ARG(key), failure->err.msg);
     else
-        rc_warn(task->who, "skipped a record (errors.tolerance=all): stage %s, class %s: %s",
+        rc_warn(task->who,
+                "skipped a record (errors.tolerance=all; errors.log.include.messages=true shows "
+                "which): "
+                "stage %s, class %s: %s",
                 rc_stage_name(failure->stage), failure->class_name ? failure->class_name : "-",
                 failure->err.msg);
 }

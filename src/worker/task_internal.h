@@ -49,6 +49,10 @@ void rc_task_clear_wake(rc_task *task);
 void rc_task_report(rc_task *task, rc_state state, const rc_error *why);
 /* Waits up to `ms` (-1 = for ever) for the wake-up. */
 void rc_task_sleep(rc_task *task, int64_t ms);
+/* A task that moved at least this much and became idle gives its memory back. */
+#define RC_TRIM_BYTES ((size_t)1 << 20)
+/* The task is idle: gives freed memory back to the system. */
+void rc_task_trim(void);
 /* Waits `ms` on the injected clock, less when a stop is asked for. 0, or -OMC_ECANCELED. */
 int rc_task_back_off(rc_task *task, int64_t ms);
 /* Count, log line and dead letter (into `append`, when there is a topic for them) of a skipped

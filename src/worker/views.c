@@ -43,8 +43,11 @@ static void look_into_call(rc_worker *worker, const rc_task_slot *slot, omc_aren
     if (!*call || strcmp(call, "poll") == 0 || ms < worker->setup.config->stop_timeout_ms)
         return;
     view->state = RC_STATE_STUCK;
-    view->trace = rc_arena_format(arena, "'%s' of the plugin has not returned for %lld ms", call,
-                                  (long long)ms);
+    view->trace = rc_arena_format(
+        arena,
+        "'%s' of the plugin has not returned for %lld ms; find out what it waits for, "
+        "then restart the task",
+        call, (long long)ms);
 }
 
 static void view_task(rc_worker *worker, const rc_connector *c, const rc_task_slot *slot,

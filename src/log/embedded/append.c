@@ -51,16 +51,27 @@ static void destroy_append(rc_append *append)
     free(append);
 }
 
+void rc_emb_writer_trim(rc_writer *writer)
+{
+    rc_append *append, *next;
+
+    DL_FOREACH_SAFE(writer->free_appends, append, next)
+    destroy_append(append);
+    writer->free_appends = NULL;
+    writer->free_count = 0;
+    for (size_t i = 0; i < writer->spare_count; i++)
+        free(writer->spares[i].data);
+    writer->spare_count = 0;
+    writer->spare_bytes = 0;
+}
+
 static void destroy_writer(rc_writer *writer)
 {
     rc_append *append, *next;
 
     DL_FOREACH_SAFE(writer->receipts, append, next)
     destroy_append(append);
-    DL_FOREACH_SAFE(writer->free_appends, append, next)
-    destroy_append(append);
-    for (size_t i = 0; i < writer->spare_count; i++)
-        free(writer->spares[i].data);
+    rc_emb_writer_trim(writer);
     (void)pthread_cond_destroy(&writer->cond);
     free(writer->name);
     free(writer->connector);

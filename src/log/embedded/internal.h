@@ -380,6 +380,7 @@ int rc_queue_check(const rc_topic *topic, int32_t queue, rc_error *err);
 
 int rc_emb_writer_open(rc_log *, const rc_writer_config *, rc_writer **, rc_error *);
 void rc_emb_writer_close(rc_writer *);
+void rc_emb_writer_trim(rc_writer *);
 rc_append *rc_emb_append_new(rc_writer *);
 void rc_emb_append_free(rc_append *);
 int rc_emb_append_add(rc_append *, rc_topic *, int32_t, const rc_message *, rc_slot *, rc_error *);
@@ -411,6 +412,7 @@ int rc_emb_reader_seek(rc_reader *, rc_topic *, int32_t, int64_t, rc_error *);
 int rc_emb_reader_pause(rc_reader *, rc_topic *, int32_t, bool, rc_error *);
 int rc_emb_fetch(rc_reader *, size_t, size_t, int64_t, rc_fetch *, rc_error *);
 void rc_emb_fetch_release(rc_reader *, rc_fetch *);
+void rc_emb_reader_trim(rc_reader *);
 int rc_emb_lag(rc_reader *, int64_t *, rc_error *);
 /** [mu] Wakes readers that have something to read, or all of them. */
 void rc_readers_wake(rc_embedded *log, bool all);

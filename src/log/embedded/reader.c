@@ -669,6 +669,11 @@ void rc_emb_fetch_release(rc_reader *reader, rc_fetch *fetch)
     memset(fetch, 0, sizeof *fetch);
 }
 
+void rc_emb_reader_trim(rc_reader *reader)
+{
+    block_free(RC_TAKE(reader->spare));
+}
+
 static int must_find(const rc_reader *reader, const rc_topic *topic, int32_t queue,
                      read_queue **ret, rc_error *err)
 {

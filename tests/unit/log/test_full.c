@@ -171,6 +171,37 @@ static void writing_goes_on_when_there_is_space(void **state)
     bed_done(&d->bed);
 }
 
+/* A task may stop while the disk is full: what waited is dropped at once, not stored later. */
+static void closing_does_not_wait_for_space(void **state)
+{
+    disk *d = disk_of(state);
+    rc_error err = {0};
+    rc_append *append;
+    rc_writer *writer;
+    rc_topic *topic;
+    int64_t min, max;
+
+    bed_reopen(&d->bed);
+    topic = bed_topic(&d->bed, "t", 1);
+    writer = bed_writer(&d->bed, "c");
+    (void)store_numbers(writer, topic, 0, 0, EACH, 1000);
+    fill_disk(d);
+    for (int i = 1; i <= 5; i++) {
+        append = rc_append_new(writer);
+        add_numbers(append, topic, 0, i * EACH, EACH, 1000);
+        OK(rc_writer_submit(writer, append, NULL, &err));
+    }
+    (void)wait_for_trouble(d->bed.log);
+    rc_writer_close(writer);
+    OK(rc_log_bounds(d->bed.log, topic, 0, &min, &max, &err));
+    assert_int_equal(unlink(d->filler), 0);
+    writer = bed_writer(&d->bed, "c");
+    /* What the file had room for before it was full is stored; the rest never comes. */
+    assert_int_equal(store_numbers(writer, topic, 0, max, EACH, 1000), max);
+    rc_writer_close(writer);
+    bed_done(&d->bed);
+}
+
 /* Retention runs before the next try: with something old to remove, nobody has to help. */
 static void retention_makes_room(void **state)
 {
@@ -246,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writing_goes_on_when_there_is_space, mount_disk,
                                         unmount_disk),
+        cmocka_unit_test_setup_teardown(closing_does_not_wait_for_space, mount_disk, unmount_disk),
         cmocka_unit_test_setup_teardown(retention_makes_room, mount_disk, unmount_disk),
         cmocka_unit_test_setup_teardown(closing_ends_on_a_full_disk, mount_disk, unmount_disk),
     };
