@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * The embedded log alone: append and fetch of N messages of a size, as one source task and one
- * sink task would. Prints one line per phase: messages/s, MB/s, CPU seconds per million messages
- * (of the whole process, writer thread included), bytes on disk per message, syncs.
+ * sink task would, one after the other and then both at once. Prints one line per phase:
+ * messages/s, MB/s, CPU seconds per million messages (of the whole process, writer thread
+ * included), bytes on disk per message, syncs.
  *
  *   log_bench DIR [COUNT] [SIZE] [APPEND_BYTES]
  */
+#include "base/thread.h"
 #include "log/embedded.h"
 
 #include <stdio.h>
@@ -109,6 +111,38 @@ static void fetch_all(rc_log *log, rc_topic *topic, int64_t count)
     rc_fetch_release(reader, &fetch);
 }
 
+/* A sink that follows while the source writes. */
+typedef struct follower {
+    rc_log *log;
+    rc_topic *topic;
+    int64_t count;
+} follower;
+
+static void *follow(void *arg)
+{
+    const follower *f = arg;
+
+    fetch_all(f->log, f->topic, f->count);
+    return NULL;
+}
+
+static void copy_all(rc_log *log, int64_t count, size_t size, size_t batch)
+{
+    follower f = {.log = log, .count = count};
+    pthread_t thread;
+    rc_error err = {0};
+    marks from;
+
+    if (rc_log_topic(log, "follow", 1, &f.topic, &err) < 0)
+        die(&err);
+    from = mark();
+    if (rc_thread_start(&thread, "follower", 0, follow, &f, &err) < 0)
+        die(&err);
+    append_all(log, f.topic, count, size, batch);
+    (void)pthread_join(thread, NULL);
+    report("both", from, count, size);
+}
+
 int main(int argc, char **argv)
 {
     rc_embedded_config config = {.dir = argc > 1 ? argv[1] : NULL};
@@ -134,11 +168,12 @@ int main(int argc, char **argv)
     from = mark();
     fetch_all(log, topic, count);
     report("fetch", from, count, size);
+    copy_all(log, count, size, batch);
     from = mark();
     rc_log_health_get(log, &health);
     printf("health: %lld transactions, %lld syncs, %.1f bytes on disk per message before closing\n",
            (long long)health.transactions, (long long)health.syncs,
-           (double)health.bytes / (double)count);
+           (double)health.bytes / (double)count / 2);
     rc_log_close(log);
     report("close", from, count, size);
     return 0;
