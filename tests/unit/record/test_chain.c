@@ -299,6 +299,40 @@ static void foreign_plugins_are_checked_without_a_start(void **state)
     rc_arena_release(&arena);
 }
 
+/** Finds copies, as the registry of the worker does. */
+static const omc_plugin *find_copy(void *arg, omc_plugin_kind kind, const char *name)
+{
+    static omc_transform_ops ops;
+    static omc_plugin copy;
+    const omc_plugin *plugin = unit_finder.find(arg, kind, name);
+
+    if (!plugin || kind != OMC_TRANSFORM)
+        return plugin;
+    copy = *plugin;
+    memcpy(&ops, plugin->ops, sizeof ops);
+    copy.ops = &ops;
+    return &copy;
+}
+
+/** A wrong regex must be told when a connector is created, not when its task starts. */
+static void copies_of_builtin_plugins_are_checked_with_a_start(void **state)
+{
+    const rc_plugin_finder finder = {find_copy, NULL};
+    rc_arena arena;
+    rc_problems problems;
+
+    (void)state;
+    rc_arena_init(&arena, 4096);
+    rc_problems_init(&problems, &arena.pub);
+    rc_chain_check(&finder,
+                   PAIRS(&arena.pub, "transforms", "r", "transforms.r.class", "regex-router",
+                         "transforms.r.regex", "(", "transforms.r.replacement", "a"),
+                   &problems);
+    assert_int_equal(problems.errors, 1);
+    assert_string_equal(problems.items[0].key, "transforms.r.regex");
+    rc_arena_release(&arena);
+}
+
 static void a_plugin_without_apply_is_refused(void **state)
 {
     static const omc_transform_ops none = {.size = sizeof none};
@@ -353,6 +387,7 @@ int main(void)
         cmocka_unit_test(the_default_topic_is_routed_too),
         cmocka_unit_test(errors_keep_code_flags_and_record),
         cmocka_unit_test(foreign_plugins_are_checked_without_a_start),
+        cmocka_unit_test(copies_of_builtin_plugins_are_checked_with_a_start),
         cmocka_unit_test(a_plugin_without_apply_is_refused),
         cmocka_unit_test(tables_are_complete),
     };
