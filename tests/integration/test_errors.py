@@ -12,6 +12,7 @@ JSON = "org.apache.rocketmq.connect.runtime.converter.record.json.JsonConverter"
 STRING = "org.apache.rocketmq.connect.runtime.converter.record.StringConverter"
 TROUBLE = BUILD / "tests/plugins/trouble.so"
 SHOW = BUILD / "tests/plugins/show.so"
+FLAKY = BUILD / "tests/plugins/flaky.so"
 LOG_DUMP = BUILD / "tests/tools/log_dump"
 
 # Numbers alone: values that the file sink can write as text. Lines 3 and 6 are no JSON.
@@ -28,7 +29,7 @@ CONTEXT = {"errors__deadletterqueue__context__properties__enable": "true"}
 
 @pytest.fixture
 def errors(make_worker):
-    return make_worker(pluginPaths=f"{TROUBLE},{SHOW}", offsetCommitIntervalMsConfig="50ms",
+    return make_worker(pluginPaths=f"{TROUBLE},{SHOW},{FLAKY}", offsetCommitIntervalMsConfig="50ms",
                        **{"task.restart.delay": "20ms", "task.restart.delay.max": "50ms"}).start()
 
 
@@ -312,6 +313,74 @@ def test_a_failure_that_is_not_retriable_restarts_the_task(errors):
     sink(errors, value__converter=STRING)
     wait_lines(errors, [f"trouble-{n}" for n in range(50)])
     assert metric(errors, "restarts_total", "source") == 2
+
+
+# ---- operations that may work the next time ---------------------------------------------------------
+
+FLAKY_TRANSFORM = {"transforms": "flaky", "transforms__flaky__class": "flaky-transform",
+                   "transforms__flaky__match": "second"}
+FLAKY_PREDICATE = {"transforms": "null", "transforms__null__class":
+                   "org.apache.rocketmq.connect.transforms.SetNull$Key",
+                   "transforms__null__predicate": "p", "predicates": "p",
+                   "predicates__p__class": "flaky-predicate", "predicates__p__match": "second"}
+TEXTS = ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("keys,times", [(FLAKY_TRANSFORM, "transforms__flaky__times"),
+                                        (FLAKY_PREDICATE, "predicates__p__times")],
+                         ids=["transform", "predicate"])
+@pytest.mark.parametrize("side", ["source", "sink"])
+def test_a_retriable_error_is_tried_again_within_its_time(errors, keys, times, side):
+    keys = {**keys, times: "4", "errors__retry__timeout": "60000",
+            "errors__retry__delay__max__ms": "10"}
+    write_lines(errors, TEXTS)
+    source(errors, **(keys if side == "source" else {}))
+    sink(errors, value__converter=STRING, **(keys if side == "sink" else {}))
+    wait_lines(errors, TEXTS)
+    assert metric(errors, "retries_total", side) == 4
+    assert metric(errors, "errors_total", side) == 4
+    assert metric(errors, "restarts_total", side) == 0
+    assert metric(errors, "records_skipped_total", side) == 0
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+def test_when_the_time_is_over_tolerance_decides(errors, side):
+    keys = {**FLAKY_TRANSFORM, "transforms__flaky__times": "-1", "errors__retry__timeout": "200",
+            "errors__retry__delay__max__ms": "20", **ALL, **LETTERS, **CONTEXT}
+    write_lines(errors, TEXTS)
+    source(errors, **(keys if side == "source" else {}))
+    sink(errors, value__converter=STRING, **(keys if side == "sink" else {}))
+    wait_lines(errors, ["first", "third"])
+    assert metric(errors, "records_skipped_total", side) == 1
+    retries = metric(errors, "retries_total", side)
+    assert 3 <= retries <= 100  # random delays of 1 to 20 ms in 200 ms
+    letter, = messages(errors, "letters")
+    assert letter["body"] == "second"  # as it was, not as the transform left it
+    why = letter["properties"]["__connect.errors.exception.message"]
+    assert "the registry is away" in why and f"given up after {retries + 1} tries" in why
+
+
+def test_without_a_retry_time_a_retriable_error_is_not_tried_again(errors):
+    write_lines(errors, TEXTS)
+    source(errors)
+    sink(errors, value__converter=STRING, **FLAKY_TRANSFORM, **ALL)
+    wait_lines(errors, ["first", "third"])
+    assert metric(errors, "retries_total", "sink") == 0
+
+
+def test_a_stop_ends_retries_that_go_on_for_ever(errors):
+    write_lines(errors, TEXTS)
+    source(errors)
+    sink(errors, value__converter=STRING, errors__retry__timeout="-1", **FLAKY_TRANSFORM,
+         transforms__flaky__times="-1")
+    wait_until("some retries", lambda: metric(errors, "retries_total", "sink") >= 2)
+    assert errors.stop() == 0
+    # "first" came before the stop or comes after it; nothing is skipped or doubled.
+    errors.start()
+    assert errors.request("PUT", "/api/v1/connectors/sink/config", {
+        "connector.class": FILE_SINK, "filename": str(errors.folder / "out.txt"),
+        "connect.topicnames": "t", "value.converter": STRING}).status == 200
+    wait_lines(errors, TEXTS)
 
 
 # ---- source -------------------------------------------------------------------------------------
