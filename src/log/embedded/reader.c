@@ -215,6 +215,7 @@ typedef struct place {
     rc_segment *segment; /* holds a reference unless `known` */
     view *known;
     bool sealed;
+    bool stale; /* some view shows a segment that is gone */
     int64_t min;
     int64_t end;
     int64_t span_end;
@@ -241,6 +242,8 @@ static void look_up(rc_reader *reader, const read_queue *q, place *ret)
     (void)pthread_mutex_lock(&log->mu);
     ret->min = rc_queue_min(map);
     ret->end = map->end;
+    for (size_t i = 0; i < VIEWS; i++)
+        ret->stale |= reader->views[i].segment && reader->views[i].segment->gone;
     if (q->next >= ret->min && q->next < ret->end) {
         ret->segment = segment_of(map, q->next, &ret->span_end);
         RC_ASSERT(ret->segment);
@@ -382,6 +385,8 @@ static int fill(rc_reader *reader, const read_queue *q, rc_error *err)
         int r;
 
         look_up(reader, q, &at);
+        if (at.stale)
+            close_gone(reader);
         if (q->next == at.end)
             return 0;
         if (!at.segment)

@@ -153,6 +153,18 @@ static void forget(rc_embedded *log, rc_segment *segment)
     (void)pthread_mutex_unlock(&log->mu);
 }
 
+/* The connection for live tables may still be where the newest segment once was. */
+static void let_go(rc_embedded *log, const rc_segment *segment)
+{
+    (void)pthread_mutex_lock(&log->live_mu);
+    if (log->live_segment == segment->id) {
+        (void)sqlite3_close(log->live_db);
+        log->live_db = NULL;
+        log->live_segment = -1;
+    }
+    (void)pthread_mutex_unlock(&log->live_mu);
+}
+
 static bool remove_oldest(rc_embedded *log)
 {
     rc_segment *segment = log->segments;
@@ -164,6 +176,7 @@ static bool remove_oldest(rc_embedded *log)
     (void)unlink(wal);
     (void)unlink(shm);
     (void)rc_sync_dir(log->dir, NULL);
+    let_go(log, segment);
     forget(log, segment);
     return true;
 }
