@@ -48,7 +48,7 @@ int rc_topic_name_check(const char *name, rc_error *err)
     return 0;
 }
 
-/* ---- topics ------------------------------------------------------------------------------- */
+/* ---- topics --------------------------------------------------------------------------------- */
 
 int rc_log_topic(rc_log *log, const char *name, int32_t queues, rc_topic **ret, rc_error *err)
 {
@@ -91,7 +91,7 @@ int rc_log_topics(rc_log *log, rc_topic_fn *each, void *arg, rc_error *err)
     return log->ops->topics(log, each, arg, err);
 }
 
-/* ---- writing ------------------------------------------------------------------------------ */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 int rc_writer_open(rc_log *log, const rc_writer_config *config, rc_writer **ret, rc_error *err)
 {
@@ -181,7 +181,7 @@ size_t rc_writer_pending_bytes(const rc_writer *writer)
     return ops_of(writer)->pending_bytes(writer);
 }
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 int rc_reader_open(rc_log *log, const rc_reader_config *config, rc_reader **ret, rc_error *err)
 {

@@ -15,8 +15,7 @@
 #define FREE_APPENDS_MAX 64
 #define PENDING_BYTES_DEFAULT ((size_t)16 << 20)
 
-/* ---- writers
- * ------------------------------------------------------------------------------------- */
+/* ---- writers -------------------------------------------------------------------------------- */
 
 int rc_emb_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **ret, rc_error *err)
 {
@@ -121,8 +120,7 @@ void rc_writer_notify(rc_writer *writer)
         rc_wake_set(writer->wake);
 }
 
-/* ---- appends
- * --------------------------------------------------------------------------------------- */
+/* ---- appends -------------------------------------------------------------------------------- */
 
 rc_append *rc_emb_append_new(rc_writer *writer)
 {
@@ -344,8 +342,7 @@ int32_t rc_emb_append_queue(const rc_append *append, rc_slot slot)
     return append->parts[slot.part].queue;
 }
 
-/* ---- submit and receipts
- * ------------------------------------------------------------------------------ */
+/* ---- submit and receipts -------------------------------------------------------------------- */
 
 int rc_emb_submit(rc_writer *writer, rc_append *append, void *cookie, rc_error *err)
 {

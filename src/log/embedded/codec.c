@@ -104,7 +104,7 @@ uint8_t *rc_batch_put(uint8_t *at, const rc_message *message, int64_t *born_ms)
     return at;
 }
 
-/* ---- decoding: false means that the bytes are wrong ---------------------------------------- */
+/* ---- decoding: false means that the bytes are wrong ----------------------------------------- */
 
 static inline bool get_number(rc_batch_cursor *c, uint64_t *ret)
 {

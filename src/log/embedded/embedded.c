@@ -16,8 +16,7 @@
 #define SEGMENT_BYTES_DEFAULT ((int64_t)1 << 30)
 #define TRANSACTION_BYTES_DEFAULT ((int64_t)4 << 20)
 
-/* ---- one process per folder
- * ------------------------------------------------------------------------ */
+/* ---- one process per folder ----------------------------------------------------------------- */
 
 static int refuse_second(int fd, const char *dir, rc_error *err)
 {
@@ -54,8 +53,7 @@ static int lock_folder(rc_embedded *log, rc_error *err)
     return 0;
 }
 
-/* ---- health
- * -------------------------------------------------------------------------------------------- */
+/* ---- health --------------------------------------------------------------------------------- */
 
 static int64_t file_bytes(const char *path, const char *suffix)
 {
@@ -111,8 +109,7 @@ static const char *topic_broker(const rc_topic *topic, int32_t queue)
     return "";
 }
 
-/* ---- open and close
- * -------------------------------------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------------------------- */
 
 static void free_log(rc_embedded *log)
 {

@@ -60,7 +60,7 @@ int rc_batch_next(rc_batch_cursor *cursor, rc_message *ret, omc_arena *arena, rc
 /** Passes over a message. 0 or -OMC_EFORMAT. */
 int rc_batch_skip(rc_batch_cursor *cursor, rc_error *err);
 
-/* ---- db.c, vfs.c: SQLite --------------------------------------------------------------------- */
+/* ---- db.c, vfs.c: SQLite -------------------------------------------------------------------- */
 
 /** Sets process-wide options and registers the counting VFS, once. */
 void rc_db_setup(void);
@@ -153,8 +153,7 @@ int rc_tip_checkpoint(rc_tip *store, bool truncate, rc_error *err);
 /** fsync of the folder, counted. */
 int rc_sync_dir(const char *dir, rc_error *err);
 
-/* ---- topics, queues, work
- * ------------------------------------------------------------------------ */
+/* ---- topics, queues, work ------------------------------------------------------------------- */
 
 /** Which offsets of a queue lie in which segment. */
 typedef struct rc_span {
@@ -332,32 +331,27 @@ static inline int64_t rc_queue_min(const rc_queue_map *queue)
     return queue->span_count ? queue->spans[0].min : queue->end;
 }
 
-/* ---- recover.c: from files to maps
- * ------------------------------------------------------------------ */
+/* ---- recover.c: from files to maps ---------------------------------------------------------- */
 
 /** Finds, checks and maps the segments of the folder; makes the first. */
 int rc_recover(rc_embedded *log, rc_error *err);
 /** Notes that [min, end) of a queue lies in `segment`. */
 void rc_queue_extend(rc_queue_map *queue, rc_segment *segment, int64_t min, int64_t end);
 
-/* ---- writer.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- writer.c ------------------------------------------------------------------------------- */
 
 void *rc_writer_thread(void *log);
 /** Hands a request to the writer thread and waits until it is durable or failed. */
 int rc_request(rc_embedded *log, rc_work *work, rc_error *err);
 
-/* ---- retention.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- retention.c ---------------------------------------------------------------------------- */
 
 /** Starts the next segment when the newest is large or old enough. Writer thread. */
 void rc_roll_if_due(rc_embedded *log);
 /** Unlinks old segments. Writer thread. */
 void rc_retain(rc_embedded *log);
 
-/* ---- live.c
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- live.c --------------------------------------------------------------------------------- */
 
 int rc_live_topic(rc_log *, const char *, int32_t, rc_topic **, rc_error *);
 int rc_live_topics(rc_log *, rc_topic_fn *, void *, rc_error *);
@@ -374,9 +368,7 @@ void rc_topic_free(rc_topic *topic);
 /** 0 or -OMC_EINVAL when the topic has no such queue. */
 int rc_queue_check(const rc_topic *topic, int32_t queue, rc_error *err);
 
-/* ---- append.c
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- append.c ------------------------------------------------------------------------------- */
 
 int rc_emb_writer_open(rc_log *, const rc_writer_config *, rc_writer **, rc_error *);
 void rc_emb_writer_close(rc_writer *);
@@ -400,9 +392,7 @@ void rc_append_done(rc_append *append);
 /** [mu] Writer thread: wakes the task. */
 void rc_writer_notify(rc_writer *writer);
 
-/* ---- reader.c
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- reader.c ------------------------------------------------------------------------------- */
 
 int rc_emb_reader_open(rc_log *, const rc_reader_config *, rc_reader **, rc_error *);
 void rc_emb_reader_close(rc_reader *);

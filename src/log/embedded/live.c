@@ -14,8 +14,7 @@ int rc_queue_check(const rc_topic *topic, int32_t queue, rc_error *err)
                    topic->name, topic->queues - 1, queue);
 }
 
-/* ---- topics
- * ---------------------------------------------------------------------------------------- */
+/* ---- topics --------------------------------------------------------------------------------- */
 
 rc_topic *rc_topic_new(rc_embedded *log, const char *name, int64_t id, int32_t queues)
 {
@@ -99,8 +98,7 @@ int rc_live_topics(rc_log *pub, rc_topic_fn *each, void *arg, rc_error *err)
     return r < 0 ? r : 0;
 }
 
-/* ---- reading live tables
- * ------------------------------------------------------------------------------ */
+/* ---- reading live tables -------------------------------------------------------------------- */
 
 /* Connection to the newest segment. Call with live_mu. The segment cannot vanish meanwhile:
  * retention never takes the newest, and a connection keeps its file anyway. */
@@ -266,8 +264,7 @@ int rc_live_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t q
     return r;
 }
 
-/* ---- changing them
- * -------------------------------------------------------------------------------------- */
+/* ---- changing them -------------------------------------------------------------------------- */
 
 int rc_live_position_set(rc_log *pub, const char *connector, rc_slice partition, rc_slice offset,
                          rc_error *err)

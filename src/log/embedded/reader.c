@@ -89,8 +89,7 @@ static rc_embedded *log_of(const rc_reader *reader)
     return rc_embedded_of(reader->head.log);
 }
 
-/* ---- blocks
- * ------------------------------------------------------------------------------------------ */
+/* ---- blocks --------------------------------------------------------------------------------- */
 
 static void block_free(block *b)
 {
@@ -145,8 +144,7 @@ static void block_add(block *b, const void *bytes, size_t len, const block_row *
     b->len += len;
 }
 
-/* ---- views
- * ------------------------------------------------------------------------------------------- */
+/* ---- views ---------------------------------------------------------------------------------- */
 
 static void view_close(rc_reader *reader, view *v)
 {
@@ -207,8 +205,7 @@ static int view_open(rc_reader *reader, rc_segment *segment, bool sealed, view *
     return 0;
 }
 
-/* ---- filling a block
- * ------------------------------------------------------------------------------------ */
+/* ---- filling a block ------------------------------------------------------------------------ */
 
 /* What the maps say about a queue. */
 typedef struct place {
@@ -399,9 +396,7 @@ static int fill(rc_reader *reader, const read_queue *q, rc_error *err)
     }
 }
 
-/* ---- serving
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- serving -------------------------------------------------------------------------------- */
 
 static fetch_state *state_of(rc_fetch *fetch)
 {
@@ -537,9 +532,7 @@ static int next_block(rc_reader *reader, rc_error *err)
     return r;
 }
 
-/* ---- waiting
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 /* [mu] */
 static bool has_news(const rc_reader *reader)
@@ -620,9 +613,7 @@ int rc_emb_fetch(rc_reader *reader, size_t messages_max, size_t bytes_max, int64
     }
 }
 
-/* ---- the rest
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- the rest ------------------------------------------------------------------------------- */
 
 int rc_emb_reader_open(rc_log *pub, const rc_reader_config *config, rc_reader **ret, rc_error *err)
 {

@@ -86,8 +86,7 @@ static void remove_orphans(rc_embedded *log)
         (void)closedir(dir);
 }
 
-/* ---- topics and where queues start
- * --------------------------------------------------------------- */
+/* ---- topics and where queues start ---------------------------------------------------------- */
 
 static int bad_rows(const rc_segment *segment, const char *what, rc_error *err)
 {
@@ -144,8 +143,7 @@ static int load_starts(rc_embedded *log, sqlite3 *db, const rc_segment *segment,
     return rc == SQLITE_DONE ? 0 : rc_db_fail(db, rc, err, "read starts");
 }
 
-/* ---- spans
- * ------------------------------------------------------------------------------------------ */
+/* ---- spans ---------------------------------------------------------------------------------- */
 
 void rc_queue_extend(rc_queue_map *queue, rc_segment *segment, int64_t min, int64_t end)
 {

@@ -79,8 +79,7 @@ void rc_roll_if_due(rc_embedded *log)
     rc_retain(log);
 }
 
-/* ---- removing
- * ------------------------------------------------------------------------------------- */
+/* ---- removing ------------------------------------------------------------------------------- */
 
 static int64_t segment_file_bytes(const rc_segment *segment)
 {

@@ -24,8 +24,7 @@ static rc_append *append_of(rc_work *work)
     return RC_CONTAINER(work, rc_append, work);
 }
 
-/* ---- one transaction
- * ----------------------------------------------------------------------------- */
+/* ---- one transaction ------------------------------------------------------------------------ */
 
 /* The CRC covers where the batch belongs, too. */
 static uint32_t row_crc(const rc_part *part, int64_t base, int64_t stored_ms)
@@ -195,8 +194,7 @@ static int store_once(rc_embedded *log, rc_work *group, rc_error *err)
     return 0;
 }
 
-/* ---- publishing
- * ------------------------------------------------------------------------------------ */
+/* ---- publishing ----------------------------------------------------------------------------- */
 
 /* Notes the append's outcome, and its writer among those to be told. */
 static void publish_append(rc_embedded *log, rc_append *append, int64_t now_ns, rc_writer **tell)
@@ -271,8 +269,7 @@ static void fail_work(rc_work *work, int r, const rc_error *err)
     *work->err = *err;
 }
 
-/* ---- trouble
- * ------------------------------------------------------------------------------------------ */
+/* ---- trouble -------------------------------------------------------------------------------- */
 
 static bool worth_retrying(const rc_error *err)
 {
@@ -365,8 +362,7 @@ static void make_room(rc_embedded *log)
         (void)rc_tip_checkpoint(&log->store, false, NULL);
 }
 
-/* ---- a group
- * ------------------------------------------------------------------------------------------- */
+/* ---- a group -------------------------------------------------------------------------------- */
 
 /* Appends of a writer whose earlier append failed must not be stored. */
 static void cancel_followers(rc_work **group, rc_work **canceled)
@@ -475,8 +471,7 @@ static rc_work *take_group(rc_embedded *log)
     return group;
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------------ */
+/* ---- the thread ----------------------------------------------------------------------------- */
 
 /* [mu] Sleeps until there is work, or something to tidy up. @return false: time to tidy up. */
 static bool wait_for_work(rc_embedded *log)

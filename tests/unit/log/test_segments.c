@@ -234,8 +234,7 @@ static void damage_is_found_when_read(void **state)
     bed_done(&b);
 }
 
-/* ---- retention
- * ------------------------------------------------------------------------------------ */
+/* ---- retention ------------------------------------------------------------------------------ */
 
 static int64_t min_offset(bed *b, rc_topic *topic)
 {
