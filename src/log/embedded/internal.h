@@ -101,8 +101,7 @@ static inline void rc_db_close_cleanup(sqlite3 **at)
 }
 #define RC_AUTO_DB __attribute__((cleanup(rc_db_close_cleanup))) sqlite3 *
 
-/* ---- segment.c: one file -----------------------------------------------------------------------
- */
+/* ---- segment.c: one file -------------------------------------------------------------------- */
 
 typedef struct rc_segment {
     int64_t id;

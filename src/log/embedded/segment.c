@@ -57,8 +57,7 @@ int rc_sync_dir(const char *dir, rc_error *err)
     return rc_fsync_dir(dir, err);
 }
 
-/* ---- making one -------------------------------------------------------------------------------
- */
+/* ---- making one ----------------------------------------------------------------------------- */
 
 static int create_schema(sqlite3 *db, rc_error *err)
 {
@@ -183,8 +182,7 @@ int rc_segment_create(struct rc_embedded *log, rc_segment *segment, sqlite3 *fro
     return 0;
 }
 
-/* ---- checking one ------------------------------------------------------------------------------
- */
+/* ---- checking one --------------------------------------------------------------------------- */
 
 static int refuse(rc_error *err, const char *path, const char *why)
 {
@@ -287,8 +285,7 @@ int rc_segment_open(const char *path, enum rc_segment_mode mode, sqlite3 **ret, 
     return 0;
 }
 
-/* ---- the writer's connection ------------------------------------------------------------------
- */
+/* ---- the writer's connection ---------------------------------------------------------------- */
 
 static int note_wal(void *arg, sqlite3 *db, const char *name, int pages)
 {
