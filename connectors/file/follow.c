@@ -387,6 +387,7 @@ static int read_ready(file_follow *f, omc_batch *out, omc_error *err)
                           .name = t->name,
                           .line_max = (size_t)f->opt->line_max,
                           .long_lines = f->long_lines,
+                          .keep_end = strcmp(f->opt->terminator, "keep") == 0,
                           .topic = f->opt->topic,
                           .out = out,
                           .records_max = out->records_max ? out->records_max : RECORDS_DEFAULT,

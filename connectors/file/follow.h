@@ -26,8 +26,9 @@ typedef struct file_source_options {
     bool bounded;
     int64_t line_max;
     const char *long_lines;
-    const char *topic;     /**< NULL = none. */
-    int64_t final_line_ms; /**< 0 = never. */
+    const char *terminator; /**< line.terminator: "strip" or "keep". */
+    const char *topic;      /**< NULL = none. */
+    int64_t final_line_ms;  /**< 0 = never. */
     int64_t rotate_wait_ms;
     int64_t check_ms; /**< 0 = inotify alone. */
 } file_source_options;

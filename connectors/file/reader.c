@@ -302,8 +302,10 @@ static ssize_t cut(file_reader *reader, file_emit *emit, const char *base, size_
                 break;
             at += reader->pos - before;
         } else if (nl) {
-            reader->pos += nl + 1 - at;
-            emit_line(reader, emit, at, n, reader->pos, false);
+            size_t whole = (size_t)(nl + 1 - at);
+
+            reader->pos += (int64_t)whole;
+            emit_line(reader, emit, at, emit->keep_end ? whole : n, reader->pos, false);
             at = nl + 1;
         } else {
             break;

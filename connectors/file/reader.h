@@ -9,7 +9,8 @@
  * truncation needs no buffer to be thrown away, and the only copy of a line is read(2)'s own.
  *
  * Lines end at "\n" or "\r\n"; a "\r" elsewhere is data (Java's sample ends lines there, too).
- * Bytes are kept as they are, UTF-8 or not.
+ * Bytes are kept as they are, UTF-8 or not. With `keep_end` a record has its line's end too, so
+ * that all records joined are the file; positions and limits do not depend on it.
  *
  * Thread: the task's.
  */
@@ -49,6 +50,7 @@ typedef struct file_emit {
     const char *name; /**< Name in the partition and in messages. */
     size_t line_max;
     file_long_lines long_lines;
+    bool keep_end;     /**< The value has the line's end. Not with FILE_LONG_TRUNCATE. */
     const char *topic; /**< Extension `topic`, NULL = none. */
     omc_batch *out;
     size_t records_max; /**< Records the batch may hold. */

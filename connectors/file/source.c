@@ -54,6 +54,14 @@ static const omc_option options[] = {
      .offset = OPT(long_lines),
      .doc = "A line longer than line.max.bytes fails the task, becomes several records, is cut, "
             "or is left out. UTF-8 characters are not cut in two."},
+    {.name = "line.terminator",
+     .type = OMC_OPT_CHOICE,
+     .default_value = "strip",
+     .choices = "strip|keep",
+     .offset = OPT(terminator),
+     .doc = "Whether a record is the line alone, or also has its end: \\n, \\r\\n, or nothing for "
+            "a last line without one. With 'keep' here and append.newline=false at file-sink a "
+            "file is copied byte for byte; long.lines=split keeps that for lines of any length."},
     {.name = "topic",
      .type = OMC_OPT_STRING,
      .offset = OPT(topic),
@@ -95,11 +103,18 @@ typedef struct connector {
 
 static int validate(const omc_config *config, omc_error *err)
 {
+    const file_source_options *opt = config->options;
     char *folder = NULL, *glob = NULL;
-    int r = file_pattern_split(config->options, &folder, &glob, err);
+    int r = file_pattern_split(opt, &folder, &glob, err);
 
     free(folder);
     free(glob);
+    /* A cut line has lost its end, so whoever writes records as they are would join two lines. */
+    if (r >= 0 && strcmp(opt->terminator, "keep") == 0 && strcmp(opt->long_lines, "truncate") == 0)
+        return omc_fail(err, OMC_EINVAL, OMC_ERR_FATAL,
+                        "long.lines=truncate cuts off the line end that line.terminator=keep asks "
+                        "for. Set long.lines to split (keeps every byte), skip or fail, or "
+                        "line.terminator to strip");
     return r;
 }
 

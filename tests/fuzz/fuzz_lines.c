@@ -2,7 +2,8 @@
 /*
  * The line reader of the file source against a splitter that is too simple to be wrong. A file
  * grows in pieces of any size and is read in blocks of any size; the records must be those of
- * the whole content. The first four bytes of the input choose limits and pieces.
+ * the whole content, and with line ends kept and long lines split they joined must be the content
+ * itself. The first four bytes of the input choose limits and pieces.
  */
 #include "reader.h"
 
@@ -57,6 +58,8 @@ typedef struct expected {
     const char *content;
     size_t len, at, max;
     file_long_lines mode;
+    bool keep;
+    size_t joined; /* Bytes of all values so far. */
 } expected;
 
 static size_t piece(const char *at, size_t max)
@@ -78,7 +81,7 @@ static bool next_line(expected *e, omc_slice *line, int64_t *pos)
         size_t after = e->at + whole + (nl != NULL);
 
         if (len <= e->max) {
-            *line = omc_slice_of(at, len);
+            *line = omc_slice_of(at, e->keep ? after - e->at : len);
             *pos = (int64_t)after;
             e->at = after;
             return true;
@@ -96,6 +99,15 @@ static bool next_line(expected *e, omc_slice *line, int64_t *pos)
     return false;
 }
 
+/* Says nothing of lines, so that it cannot repeat a mistake of next_line(). */
+static void check_joined(expected *e, omc_slice value)
+{
+    if (value.len == 0 || value.len > e->len - e->joined ||
+        memcmp(value.base, e->content + e->joined, value.len) != 0)
+        abort();
+    e->joined += value.len;
+}
+
 static void check(expected *e, const batch *b)
 {
     for (size_t i = 0; i < b->pub.count; i++) {
@@ -106,6 +118,8 @@ static void check(expected *e, const batch *b)
         if (!next_line(e, &line, &pos) || !omc_slice_eq(line, rec->value.u.bytes) ||
             pos != rec->position.counter)
             abort();
+        if (e->keep && e->mode == FILE_LONG_SPLIT)
+            check_joined(e, rec->value.u.bytes);
     }
 }
 
@@ -117,6 +131,7 @@ static int fill(file_reader *reader, const omc_source_context *ctx, expected *e,
                       .name = "f",
                       .line_max = e->max,
                       .long_lines = e->mode,
+                      .keep_end = e->keep,
                       .out = &b.pub,
                       .records_max = records,
                       .bytes_left = bytes,
@@ -157,6 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    .len = size - 4,
                    .max = 1 + data[0] % 40,
                    .mode = (file_long_lines)(FILE_LONG_SPLIT + data[0] / 40 % 3)};
+    e.keep = (data[2] & 4) && e.mode != FILE_LONG_TRUNCATE;
     bytes = 1 + data[1];
     records = 1 + data[2] % 4;
     step = 1 + data[3];
@@ -176,6 +192,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         continue;
     /* All of it came. */
     if (next_line(&e, &line, &pos))
+        abort();
+    if (e.keep && e.mode == FILE_LONG_SPLIT && e.joined != e.len)
         abort();
     return 0;
 }

@@ -352,6 +352,116 @@ static void truncated_line_resumes(void **state)
     test_host_release(&host);
 }
 
+/* ---- line.terminator=keep ---------------------------------------------------------------- */
+
+/* Records laid end to end, which must be `content` up to the last one's position. */
+static void expect_joined(const char *content, size_t len)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < all.count; i++) {
+        assert_true(all.rec[i].len > 0);
+        assert_true(at + all.rec[i].len <= len);
+        assert_memory_equal(all.rec[i].line, content + at, all.rec[i].len);
+        at += all.rec[i].len;
+        assert_int_equal(all.rec[i].pos, at);
+    }
+    assert_int_equal(at, len);
+}
+
+/* One record a line, at the positions that the lines have without their ends. */
+static void kept_ends_across_every_boundary(void **state)
+{
+    static const size_t records[] = {1, 2, MANY};
+
+    (void)state;
+    for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++)
+        for (size_t bytes = 1; bytes <= cuts[c].len + 2; bytes++)
+            for (size_t r = 0; r < 3; r++) {
+                test_write(path, cuts[c].content, cuts[c].len);
+                START("bounded=true", "line.terminator=keep");
+                poll_all(records[r], bytes);
+                assert_int_equal(all.last, OMC_FINISHED);
+                assert_int_equal(all.count, cuts[c].count);
+                for (size_t i = 0; i < all.count; i++)
+                    assert_int_equal(all.rec[i].pos, cuts[c].lines[i].pos);
+                expect_joined(cuts[c].content, cuts[c].len);
+                test_host_release(&host);
+            }
+}
+
+/* A line's end may fall on the limit, before it, behind it, and be cut in two by it. */
+static void kept_ends_of_split_lines(void **state)
+{
+    static const struct {
+        const char *base;
+        size_t len;
+    } t[] = {
+        {TEXT("abcd\r\nabcde\r\nabc\r\n\r\n\n\r\r\r\r\r\r\n\r\r\r\r\r")},
+        {TEXT("abcdefghijklmno\nabcdefgh\r\nabcdefg\r")},
+        {TEXT("\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\x80\x80\x80\x80\x80\x80")},
+        {TEXT("gr\xc3\xbc\xc3\x9f \xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x98\x80\r\n")},
+    };
+
+    (void)state;
+    for (size_t c = 0; c < sizeof t / sizeof *t; c++)
+        for (int limit = 1; limit <= 9; limit++)
+            for (size_t bytes = 1; bytes <= t[c].len + 2; bytes++) {
+                char max[40];
+
+                (void)snprintf(max, sizeof max, "line.max.bytes=%d", limit);
+                test_write(path, t[c].base, t[c].len);
+                START("bounded=true", "line.terminator=keep", "long.lines=split", max);
+                poll_all(bytes % 3 ? MANY : 1, bytes);
+                assert_int_equal(all.last, OMC_FINISHED);
+                for (size_t i = 0; i < all.count; i++)
+                    assert_true(all.rec[i].len <= (size_t)limit + 2);
+                expect_joined(t[c].base, t[c].len);
+                test_host_release(&host);
+            }
+}
+
+/* While the file grows, an end that is only half there is waited for. */
+static void kept_ends_of_a_growing_file(void **state)
+{
+    static const char content[] = "one\r\n\r\ntwo\rthree\n\r\r\nfour\r\n";
+    const size_t len = sizeof content - 1;
+
+    (void)state;
+    for (size_t first = 0; first <= len; first++)
+        for (size_t second = first; second <= len; second++) {
+            test_write(path, content, first);
+            START("line.terminator=keep");
+            drop(&all);
+            while (poll_once(MANY, BIG, 0) > 0)
+                continue;
+            test_append(path, content + first, second - first);
+            while (poll_once(MANY, BIG, 0) > 0)
+                continue;
+            test_append(path, content + second, len - second);
+            while (poll_once(MANY, BIG, 0) > 0)
+                continue;
+            expect_joined(content, len);
+            assert_int_equal(all.count, 5);
+            test_host_release(&host);
+        }
+}
+
+static void kept_ends_of_cut_lines_are_refused(void **state)
+{
+    omc_error err = {0};
+
+    (void)state;
+    put_file("abc\n");
+    test_host_init(&host, &file_source_plugin,
+                   (const char *const[]){option("filename", path), "long.lines=truncate",
+                                         "line.terminator=keep", NULL});
+    assert_int_equal(ops->validate(&host.config, &err), -OMC_EINVAL);
+    assert_non_null(strstr(err.msg, "line.terminator"));
+    assert_non_null(strstr(err.msg, "split"));
+    test_host_release(&host);
+}
+
 /* ---- following --------------------------------------------------------------------------- */
 
 static void last_line_waits_for_its_newline(void **state)
@@ -857,6 +967,10 @@ int main(void)
         TEST(long_lines),
         TEST(long_line_fails_behind_good_ones),
         TEST(truncated_line_resumes),
+        TEST(kept_ends_across_every_boundary),
+        TEST(kept_ends_of_split_lines),
+        TEST(kept_ends_of_a_growing_file),
+        TEST(kept_ends_of_cut_lines_are_refused),
         TEST(last_line_waits_for_its_newline),
         TEST(long_partial_line_grows),
         TEST(final_line_timeout),
