@@ -47,7 +47,10 @@ static int submit(rc_source *s, rc_append *append, rc_flight *f, rc_error *err)
     int r;
 
     while ((r = rc_writer_submit(s->writer, append, f, err)) == -OMC_EAGAIN) {
-        r = rc_source_wait_for_log(s, max, err);
+        const size_t bytes = rc_append_bytes(append);
+
+        /* Until it fits; one larger than the limit goes when nothing else is under way. */
+        r = rc_source_wait_for_log(s, bytes < max ? max - bytes + 1 : 1, err);
         if (r < 0)
             break;
     }
