@@ -37,14 +37,24 @@ step() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     awk -v b="$began" -v e="$(date +%s.%N)" 'BEGIN { printf "%7.1f s  ", e - b }'
     if [ "$f" -gt 0 ] || [ "$s" -gt 0 ]; then
-        echo "$p passed, $f failed, $s skipped; build/logs/$name.log ends with"
-        tail -"${TEST_TAIL:-40}" "$logs/$name.log" | cut -c1-400 | sed 's/^/    | /'
+        echo "$p passed, $f failed, $s skipped; build/logs/$name.log:"
+        show_log "$logs/$name.log" | cut -c1-300 | sed 's/^/    | /'
     elif [ "$p" -gt 1 ]; then
         echo "$p passed"
     else
         echo "ok"
     fi
     [ "$f" -eq 0 ]
+}
+
+# What matters of a log: what compilers and tests say went wrong, else its end.
+show_log() {
+    local words='error: |^FAILED|^E   |\*\*\*(Failed|Timeout|Exception|Skipped)|SKIPPED|Sanitizer|runtime error:'
+    if grep -qE "$words" "$1"; then
+        grep -E -A2 "$words" "$1" | head -"${TEST_TAIL:-40}"
+    else
+        tail -"${TEST_TAIL:-40}" "$1"
+    fi
 }
 
 # "passed failed skipped" of a step. A command that failed has at least one failure, whatever its
