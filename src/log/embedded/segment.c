@@ -11,6 +11,7 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -135,9 +136,10 @@ static int fill(rc_embedded *log, const char *path, sqlite3 *from, rc_error *err
     RC_AUTO_DB db = NULL;
     int r = rc_db_open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db, err);
 
-    /* One transaction with a rollback journal; only the finished file is switched to WAL. */
+    /* Nobody sees the file before it is whole: no journal on disk, no syncs but one at the end. */
     if (r == 0)
-        r = rc_db_exec(db, "BEGIN IMMEDIATE", err);
+        r = rc_db_exec(db, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; BEGIN IMMEDIATE",
+                       err);
     if (r == 0)
         r = create_schema(db, err);
     if (r == 0 && from)
@@ -158,6 +160,17 @@ static void remove_with(const char *path, const char *suffix)
     (void)unlink(name);
 }
 
+static int sync_file(const char *path, rc_error *err)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int r = fd < 0 || fsync(fd) < 0 ? rc_fail_errno(err, errno, "sync %s", path) : 0;
+
+    rc_count_sync();
+    if (fd >= 0)
+        (void)close(fd);
+    return r;
+}
+
 int rc_segment_create(struct rc_embedded *log, rc_segment *segment, sqlite3 *from, rc_error *err)
 {
     RC_AUTO_FREE char *path = rc_format("%s.new", segment->path);
@@ -168,6 +181,8 @@ int rc_segment_create(struct rc_embedded *log, rc_segment *segment, sqlite3 *fro
     remove_with(path, "-shm");
     remove_with(path, "-journal");
     r = fill(log, path, from, err);
+    if (r == 0)
+        r = sync_file(path, err);
     if (r == 0 && rename(path, segment->path) < 0)
         r = rc_fail_errno(err, errno, "rename %s", path);
     if (r == 0)
