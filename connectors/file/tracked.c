@@ -350,6 +350,18 @@ static int fill(file_follow *f, file_tracked *t, file_emit *emit, bool final, om
     return r;
 }
 
+/* A file that was not there at the start, and is now, may be the one of the committed position. */
+static int open_absent(file_follow *f, file_tracked *t, omc_error *err)
+{
+    int r = open_named(f, t, err);
+
+    if (r >= 0 && t->reader.fd >= 0)
+        r = place(f, t, true, err);
+    if (r < 0)
+        file_reader_release(&t->reader);
+    return r;
+}
+
 int file_tracked_step(file_follow *f, file_tracked *t, file_emit *emit, omc_error *err)
 {
     int r = 0;
@@ -359,7 +371,7 @@ int file_tracked_step(file_follow *f, file_tracked *t, file_emit *emit, omc_erro
     if (t->reader.fd < 0) {
         t->ready = false;
         if (!t->gone)
-            r = open_named(f, t, err);
+            r = open_absent(f, t, err);
         if (r < 0 || t->reader.fd < 0)
             return r;
     }
