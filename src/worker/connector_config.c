@@ -289,6 +289,14 @@ static void check_exactly_once(const rc_connector_plan *plan, rc_problems *probl
                        plan->plugin->name);
 }
 
+static const char *class_or(const omc_keyvalue *config, const char *key, const char *fallback,
+                            omc_arena *arena)
+{
+    const char *name = rc_kv_text(config, key, "", arena);
+
+    return *name ? name : fallback;
+}
+
 static int find_class(rc_registry *registry, const omc_keyvalue *config, omc_arena *arena,
                       rc_connector_plan *plan, rc_problems *problems, rc_error *err)
 {
@@ -316,6 +324,7 @@ int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, co
     rc_connector_plan plan = {.config = rc_kv_copy(config, arena)};
     void *structs[2] = {&plan.options, NULL};
     const char *given = rc_kv_text(config, "name", name, arena);
+    bool parsed;
     size_t count;
     int r;
 
@@ -335,19 +344,20 @@ int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, co
     (void)rc_options_parse(tables, count, config,
                            worker->strict && plan.plugin->options ? RC_OPTIONS_STRICT : 0, structs,
                            arena, problems);
-    if (problems->errors)
-        return rc_problems_fail(problems, err);
-    if (!plan.options.key_converter)
-        plan.options.key_converter = worker->key_converter;
-    if (!plan.options.value_converter)
-        plan.options.value_converter = worker->value_converter;
+    /* What does not depend on these options is checked even when they are wrong. */
+    plan.options.key_converter = class_or(config, "key.converter", worker->key_converter, arena);
+    plan.options.value_converter =
+        class_or(config, "value.converter", worker->value_converter, arena);
+    parsed = problems->errors == 0;
     check_converter(registry, "key.converter", "key.converter.", plan.options.key_converter, config,
                     problems);
     check_converter(registry, "value.converter", "value.converter.", plan.options.value_converter,
                     config, problems);
     rc_chain_check(&finder, config, problems);
-    check_topics(&plan, problems);
-    check_exactly_once(&plan, problems);
+    if (parsed) {
+        check_topics(&plan, problems);
+        check_exactly_once(&plan, problems);
+    }
     if (problems->errors)
         return rc_problems_fail(problems, err);
     *ret = plan;

@@ -30,6 +30,11 @@ int rc_dead_letter_open(rc_log *log, const rc_connector_options *options, const 
     int r = rc_log_topic(log, options->dlq_topic, create ? (int32_t)options->dlq_queues : 0, &topic,
                          err);
 
+    if (r == -OMC_ENOTFOUND)
+        return rc_fail(err, OMC_ENOTFOUND,
+                       "dead-letter topic '%s' (errors.deadletterqueue.topic.name) does not exist "
+                       "and autoCreateTopicEnable=false: create the topic first",
+                       options->dlq_topic);
     if (r < 0)
         return rc_wrap(err, r, "open dead-letter topic '%s' (errors.deadletterqueue.topic.name)",
                        options->dlq_topic);
@@ -83,7 +88,7 @@ static size_t context(rc_dead_letter *letters, const rc_failure *failure, omc_pa
 /* The body of a source's record that never became a message. */
 static rc_slice record_body(const omc_record *record, omc_arena *arena)
 {
-    rc_buf text = RC_BUF(RC_MESSAGE_MAX / 2);
+    rc_buf text = RC_BUF((size_t)64 << 20);
     rc_slice body;
 
     if (record->value.kind == OMC_STRING || record->value.kind == OMC_BYTES)
@@ -108,26 +113,58 @@ static void original(rc_dead_letter *letters, const rc_failure *failure, rc_mess
         ret->keys = rc_value_text(&failure->record->key, &letters->arena.pub);
 }
 
+/* Room for the properties of a letter whose body is cut. */
+#define CUT_BODY_MAX (RC_MESSAGE_MAX - ((size_t)64 << 10))
+
+/* The message with the context behind its own properties; `cut` = length its body had, or 0. */
+static void add_context(rc_dead_letter *letters, const rc_failure *failure, size_t cut,
+                        rc_message *message)
+{
+    omc_arena *arena = &letters->arena.pub;
+    size_t had = message->property_count;
+    omc_pair *pairs = omc_alloc(arena, (had + CONTEXT_PAIRS) * sizeof *pairs);
+
+    if (had)
+        memcpy(pairs, message->properties, had * sizeof *pairs);
+    had += context(letters, failure, pairs + had);
+    if (cut)
+        put(pairs, &had, PREFIX "body.length", omc_slice_str(rc_arena_format(arena, "%zu", cut)));
+    message->property_count = had;
+    message->properties = pairs;
+}
+
+/* A record that is too large for the log, or would be with context, must not stop the task that
+ * was told to skip it: its letter goes without context, or with a body that is cut and says so. */
+static int add_large(rc_dead_letter *letters, rc_append *append, const rc_failure *failure,
+                     const rc_message *whole, rc_error *err)
+{
+    rc_message message = *whole;
+    size_t len = whole->body.len;
+
+    if (rc_append_add(append, letters->topic, letters->next_queue, &message, NULL, err) == 0)
+        return 0;
+    message.property_count = 0;
+    message.keys = message.tags = omc_slice_of(NULL, 0);
+    message.body.len = RC_MIN(len, CUT_BODY_MAX);
+    add_context(letters, failure, len, &message);
+    return rc_append_add(append, letters->topic, letters->next_queue, &message, NULL, err);
+}
+
 int rc_dead_letter_add(rc_dead_letter *letters, rc_append *append, const rc_failure *failure,
                        rc_error *err)
 {
-    omc_arena *arena = &letters->arena.pub;
-    rc_message message;
+    rc_message whole, message;
     int r;
 
     rc_arena_reset(&letters->arena, 65536);
-    original(letters, failure, &message);
-    message.born_ms = rc_now_ms(letters->clock);
-    if (letters->options->dlq_context) {
-        size_t had = message.property_count;
-        omc_pair *pairs = omc_alloc(arena, (had + CONTEXT_PAIRS) * sizeof *pairs);
-
-        if (had)
-            memcpy(pairs, message.properties, had * sizeof *pairs);
-        message.property_count = had + context(letters, failure, pairs + had);
-        message.properties = pairs;
-    }
+    original(letters, failure, &whole);
+    whole.born_ms = rc_now_ms(letters->clock);
+    message = whole;
+    if (letters->options->dlq_context)
+        add_context(letters, failure, 0, &message);
     r = rc_append_add(append, letters->topic, letters->next_queue, &message, NULL, err);
+    if (r == -OMC_EINVAL)
+        r = add_large(letters, append, failure, &whole, err);
     letters->next_queue = (letters->next_queue + 1) % rc_topic_queues(letters->topic);
     return r < 0 ? rc_wrap(err, r, "write to dead-letter topic '%s'", rc_topic_name(letters->topic))
                  : 0;
