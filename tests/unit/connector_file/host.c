@@ -72,7 +72,7 @@ void test_batch_free(test_batch *b)
 
 static test_host *current; /* services->log has no argument of ours. */
 
-static void add_log(test_host *h, const char *fmt, va_list ap)
+OMC_PRINTF(2, 0) static void add_log(test_host *h, const char *fmt, va_list ap)
 {
     size_t used = strlen(h->log);
 
