@@ -85,7 +85,7 @@ def test_after_a_crash_in_a_plugin_the_worker_starts_without_it(trouble):
 
 
 @pytest.mark.parametrize("file, words", [
-    ("crash", ["signal"]), ("exits", ["exit"]), ("major2", ["ABI"]), ("no_symbol", ["omc_plugin"]),
+    ("crash", ["while loading"]), ("exits", ["exit"]), ("major2", ["ABI"]), ("no_symbol", ["omc_plugin"]),
     ("needs_symbol", ["symbol"]), ("wrong_size", ["size"]),
 ])
 def test_a_file_that_cannot_be_loaded_is_refused_by_name(make_worker, file, words):

@@ -82,7 +82,7 @@ OMC_PRINTF(2, 0) static void add_log(test_host *h, const char *fmt, va_list ap)
     }
 }
 
-static void log_task(void *host, omc_log_level level, const char *fmt, ...)
+OMC_PRINTF(3, 4) static void log_task(void *host, omc_log_level level, const char *fmt, ...)
 {
     va_list ap;
 
@@ -92,6 +92,7 @@ static void log_task(void *host, omc_log_level level, const char *fmt, ...)
     va_end(ap);
 }
 
+OMC_PRINTF(3, 4)
 static void log_service(omc_log_level level, const char *component, const char *fmt, ...)
 {
     va_list ap;
