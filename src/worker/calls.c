@@ -2,7 +2,8 @@
 /*
  * Calls into connector plugins (validate, start, task configs, stop): each on a thread of its
  * own that lives only as long as the call, at most RC_CALLS_MAX at a time, one per connector. A
- * call that passes its deadline is abandoned: its thread stays, its result is thrown away.
+ * call that passes its deadline is abandoned: its thread stays, its result is thrown away, and so
+ * the worker it may still look at stays in memory too.
  */
 #include "worker/control.h"
 
@@ -127,9 +128,21 @@ void rc_calls_expire(rc_worker *worker)
         pthread_mutex_unlock(&worker->mu);
         if (!late)
             continue;
+        worker->abandoned++;
         rc_call_finished(call);
         rc_lifecycle_call_expired(worker, call);
     }
+}
+
+/* Nobody wants the result any more: the call gets no longer than a stop may take. */
+void rc_call_hurry(rc_call *call)
+{
+    int64_t stop_ms = call->worker->setup.config->stop_timeout_ms;
+
+    call->timeout_ms = RC_MIN(call->timeout_ms, stop_ms);
+    if (call->running)
+        call->deadline_ns =
+            RC_MIN(call->deadline_ns, rc_control_now(call->worker) + stop_ms * 1000000);
 }
 
 int64_t rc_calls_deadline(rc_worker *worker)

@@ -55,21 +55,37 @@ int64_t rc_control_now(rc_worker *worker)
     return rc_mono_ns(worker->setup.clock);
 }
 
-static void raise_error(rc_worker *worker, const rc_op *op)
+/* The connector whose running or starting generation speaks; NULL when that one is over. */
+static rc_connector *speaker(rc_worker *worker, const rc_op *op)
 {
     rc_connector *c = rc_control_find(worker, op->connector);
+    int64_t number = 0;
 
-    if (!c || !c->generation || c->generation->number != op->number)
+    if (c && c->generation)
+        number = c->generation->number;
+    else if (c && c->phase == RC_STARTING)
+        number = c->call->generation_number;
+    return number == op->number ? c : NULL;
+}
+
+static void raise_error(rc_worker *worker, const rc_op *op)
+{
+    rc_connector *c = speaker(worker, op);
+
+    if (!c)
         return;
     rc_error_line(c->name, "the connector raised an error: %s", op->err.msg);
-    rc_lifecycle_state(worker, c, RC_STATE_FAILED, &op->err);
+    if (c->phase == RC_STARTING)
+        c->raised = op->err; /* shown when the start is over */
+    else
+        rc_lifecycle_state(worker, c, RC_STATE_FAILED, &op->err);
 }
 
 static void reconfigure(rc_worker *worker, const rc_op *op)
 {
-    rc_connector *c = rc_control_find(worker, op->connector);
+    rc_connector *c = speaker(worker, op);
 
-    if (!c || !c->generation || c->generation->number != op->number)
+    if (!c)
         return;
     rc_info(c->name, "the connector asked for new task configurations");
     c->again = true;
@@ -111,6 +127,7 @@ static int64_t next_deadline(rc_worker *worker)
 {
     int64_t deadline = RC_MIN(rc_calls_deadline(worker), rc_lifecycle_deadline(worker));
 
+    deadline = RC_MIN(deadline, rc_requests_deadline(worker));
     return worker->closing ? RC_MIN(deadline, worker->stop_deadline_ns) : deadline;
 }
 
@@ -209,6 +226,7 @@ void *rc_control_main(void *arg)
         }
         rc_calls_expire(worker);
         rc_lifecycle_timers(worker);
+        rc_requests_timers(worker);
         if (!stopping)
             continue;
         if (!worker->closing) {
@@ -222,6 +240,7 @@ void *rc_control_main(void *arg)
             break;
         }
     }
+    rc_requests_abandon(worker);
     refuse_rest(worker);
     if (worker->abandoned == 0)
         free_all(worker);

@@ -15,6 +15,8 @@
 #include "base/hash.h"
 #include "worker/task.h"
 
+#include <stdatomic.h>
+
 #define RC_REQUESTS_MAX 1024
 #define RC_CALLS_MAX 8
 
@@ -30,6 +32,7 @@ typedef struct rc_generation {
     void *instance; /* connector half; NULL without one */
     omc_connector_context ctx;
     bool started; /* connector_start was called: connector_stop is due */
+    atomic_bool configured; /* task_configs was called: asking for it again means something */
     size_t task_count;
     const omc_keyvalue **tasks; /* whole configuration of each */
 } rc_generation;
@@ -53,6 +56,8 @@ typedef struct rc_call {
     int64_t generation_number;  /* START */
     rc_generation *generation;  /* START: result; STOP: input */
     struct rc_op *request;      /* CHECK, RELOAD: whose */
+    int64_t base_version;       /* CHECK: of the connector the configuration was made from; 0 */
+    int64_t wait_deadline_ns;   /* CHECK: for a deleted connector of that name to be gone */
     rc_problems problems;       /* CHECK */
     const omc_plugin *plugin;   /* CHECK: result */
     int result;
@@ -96,7 +101,8 @@ typedef struct rc_connector {
     bool deleted;
     bool again;    /* stop, then start with the present configuration */
     bool stuck;    /* a task of this generation was abandoned: its plugin may still use it */
-    rc_call *call; /* START or STOP under way */
+    rc_call *call;   /* START or STOP under way */
+    rc_error raised; /* by the plugin while it started; code 0 = nothing */
     rc_generation *generation;
     const omc_plugin *plugin; /* last known, for views */
     rc_task_slot *slots;
@@ -118,6 +124,7 @@ typedef struct rc_op {
     rc_op_kind kind;
     rc_arena arena;
     rc_request request; /* RC_OP_REQUEST: deep copy */
+    const omc_keyvalue *given; /* configuration as it came: request.config is made from it */
     rc_call *call;
     const char *connector;
     int64_t number; /* generation */
@@ -142,6 +149,7 @@ struct rc_worker {
     bool closing; /* stopping, as the control thread knows it */
     rc_connector *connectors;
     rc_call *calls;
+    rc_call *parked; /* checked writes that wait until a deleted connector has ended */
     size_t call_count; /* running */
     int64_t next_generation;
     int abandoned;
@@ -162,6 +170,7 @@ rc_call *rc_call_new(rc_worker *worker, rc_call_kind kind, const char *connector
 void rc_call_submit(rc_call *call, int64_t timeout_ms);
 void rc_call_finished(rc_call *call); /* control thread, after RC_OP_CALL_DONE: off the list */
 void rc_call_free(rc_call *call);
+void rc_call_hurry(rc_call *call);
 void rc_calls_expire(rc_worker *worker);
 int64_t rc_calls_deadline(rc_worker *worker);
 
@@ -194,6 +203,12 @@ void rc_lifecycle_free(rc_connector *c);
 void rc_requests_handle(rc_worker *worker, rc_op *op);
 void rc_requests_checked(rc_worker *worker, rc_call *call);
 void rc_requests_reloaded(rc_call *call);
+/* A deleted connector is gone: who waited to create it again goes on. */
+void rc_requests_unpark(rc_worker *worker, const char *name);
+void rc_requests_timers(rc_worker *worker);
+int64_t rc_requests_deadline(rc_worker *worker);
+/* Answers what waits for a call or a connector; the worker stops and will not. */
+void rc_requests_abandon(rc_worker *worker);
 void rc_requests_refuse(rc_op *op, int code, const char *text);
 
 /* views.c */

@@ -68,7 +68,9 @@ static void request_task_reconfiguration(void *host)
 {
     rc_generation *gen = host;
 
-    rc_control_post(gen->worker, op_of(gen, RC_OP_RECONFIGURE));
+    /* Before the first task_configs there is nothing to do again. */
+    if (atomic_load(&gen->configured))
+        rc_control_post(gen->worker, op_of(gen, RC_OP_RECONFIGURE));
 }
 
 static void raise_error(void *host, const omc_error *err)
@@ -77,6 +79,8 @@ static void raise_error(void *host, const omc_error *err)
     rc_op *op = op_of(gen, RC_OP_RAISE);
 
     op->err = *err;
+    if (op->err.code == 0)
+        op->err.code = OMC_EINTERNAL;
     rc_control_post(gen->worker, op);
 }
 
@@ -120,6 +124,7 @@ static int make_tasks(rc_generation *gen, const connector_ops *ops, rc_error *er
     gen->tasks = omc_alloc(&gen->arena.pub, (size_t)list.max * sizeof *gen->tasks);
     if (!ops->task_configs)
         return add_task(&list.pub, NULL, err);
+    atomic_store(&gen->configured, true);
     r = ops->task_configs(gen->instance, list.max, &list.pub, err);
     if (r < 0)
         return rc_wrap(err, r, "task_configs");

@@ -162,6 +162,10 @@ static void start_task(rc_worker *worker, rc_connector *c, rc_task_slot *slot)
         slot->metrics = rc_task_metrics_new();
     if (slot->failures > 0)
         rc_metric_add(slot->metrics, RC_TM_RESTARTS, 1);
+    if (c->state == RC_STATE_FINISHED) /* a task of it is restarted */
+        rc_lifecycle_state(worker, c,
+                           c->target == RC_TARGET_PAUSED ? RC_STATE_PAUSED : RC_STATE_RUNNING,
+                           NULL);
     slot->progress = PROGRESS(slot->metrics);
     slot->retry_ns = 0;
     slot->stopping = false;
@@ -223,6 +227,7 @@ static void begin_start(rc_worker *worker, rc_connector *c)
     c->phase = RC_STARTING;
     c->again = false;
     c->retry_ns = 0;
+    c->raised = (rc_error){0};
     rc_lifecycle_state(worker, c, RC_STATE_STARTING, NULL);
     rc_call_submit(call, worker->setup.config->start_timeout_ms);
 }
@@ -294,8 +299,12 @@ static void idle(rc_worker *worker, rc_connector *c)
     bool stays = (c->state == RC_STATE_FAILED || c->state == RC_STATE_STUCK) && !c->again;
 
     if (c->deleted) {
+        char *name = RC_TAKE(c->name);
+
         HASH_DEL(worker->connectors, c);
         rc_lifecycle_free(c);
+        rc_requests_unpark(worker, name);
+        free(name);
         return;
     }
     if (wanted(worker, c) && !stays && c->retry_ns <= rc_control_now(worker)) {
@@ -321,8 +330,11 @@ void rc_lifecycle_converge(rc_worker *worker, rc_connector *c)
         }
         begin_stop(worker, c);
         break;
-    case RC_STOPPING:
     case RC_STARTING: /* its result decides */
+        if (!wanted(worker, c) || c->again)
+            rc_call_hurry(c->call);
+        return;
+    case RC_STOPPING:
     case RC_ENDING:
         break;
     }
@@ -331,6 +343,16 @@ void rc_lifecycle_converge(rc_worker *worker, rc_connector *c)
         if (c->phase == RC_IDLE)
             idle(worker, c);
     }
+}
+
+/* What the connector asked for while it started counts, too. */
+static void started(rc_worker *worker, rc_connector *c)
+{
+    rc_lifecycle_state(worker, c,
+                       c->target == RC_TARGET_PAUSED ? RC_STATE_PAUSED : RC_STATE_RUNNING, NULL);
+    make_slots(worker, c);
+    if (c->raised.code)
+        rc_lifecycle_state(worker, c, RC_STATE_FAILED, &c->raised);
 }
 
 void rc_lifecycle_call_done(rc_worker *worker, rc_call *call)
@@ -343,16 +365,19 @@ void rc_lifecycle_call_done(rc_worker *worker, rc_call *call)
         c->plugin = call->plugin;
     if (call->kind == RC_CALL_STOP) {
         free_slots(c);
-        rc_generation_free(call->generation);
+        if (call->result == 0) /* else there was no thread for it, and the plugin goes on */
+            rc_generation_free(call->generation);
         c->phase = RC_IDLE;
+    } else if (call->result == 0 && (!wanted(worker, c) || c->again)) {
+        /* Stopped, deleted or changed meanwhile: no task of it begins. */
+        free_slots(c);
+        c->generation = call->generation;
+        c->phase = RC_STOPPING;
     } else if (call->result == 0) {
         c->generation = call->generation;
         c->failures = 0;
         c->phase = RC_RUNNING;
-        rc_lifecycle_state(worker, c,
-                           c->target == RC_TARGET_PAUSED ? RC_STATE_PAUSED : RC_STATE_RUNNING,
-                           NULL);
-        make_slots(worker, c);
+        started(worker, c);
     } else if (call->generation && call->generation->started) {
         c->generation = call->generation; /* its stop is still due; the failure stays visible */
         start_failed(worker, c, &call->err);
@@ -385,7 +410,7 @@ void rc_lifecycle_call_expired(rc_worker *worker, rc_call *call)
     RC_ASSERT(c && c->call == call);
     c->call = NULL;
     c->phase = RC_IDLE;
-    c->retry_ns = INT64_MAX;
+    c->retry_ns = c->again ? 0 : INT64_MAX;
     free_slots(c);
     (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_FATAL,
                    "%s of the connector has not returned for %lld ms; its thread is left alone. "
@@ -464,7 +489,8 @@ void rc_lifecycle_task_ended(rc_worker *worker, const rc_op *op)
 
 void rc_lifecycle_restart(rc_worker *worker, rc_connector *c, bool only_failed)
 {
-    if (!only_failed || c->phase == RC_IDLE) {
+    /* A connector that raised an error is FAILED itself, while its tasks may run. */
+    if (!only_failed || c->phase == RC_IDLE || c->state == RC_STATE_FAILED) {
         c->again = true;
         c->failures = 0;
         c->retry_ns = 0;
@@ -490,16 +516,9 @@ int rc_lifecycle_restart_task(rc_worker *worker, rc_connector *c, int id, rc_err
         return rc_fail(err, OMC_ESTATE, "connector '%s' is not running; restart the connector",
                        c->name);
     if (slot->task) {
-        /* It ends first; the retry time then starts it again at once. */
-        if (slot->state == RC_STATE_STUCK) {
-            rc_task_abandon(RC_TAKE(slot->task));
-            worker->abandoned++;
-            c->stuck = true;
-        } else {
-            stop_task(worker, slot);
-            slot->retry_ns = 1; /* starts again as soon as it has ended */
-            return 0;
-        }
+        stop_task(worker, slot);
+        slot->retry_ns = 1; /* starts again as soon as it has ended */
+        return 0;
     }
     slot->failures = 0;
     start_task(worker, c, slot);
@@ -524,7 +543,8 @@ static void slot_timer(rc_worker *worker, rc_connector *c, rc_task_slot *slot, i
         c->stuck = true;
         slot->stopping = false;
         slot_state(worker, slot, RC_STATE_STUCK, &why);
-        rc_lifecycle_state(worker, c, RC_STATE_STUCK, &why);
+        if (slot->retry_ns == 0) /* else somebody restarts this task: a new one takes its place */
+            rc_lifecycle_state(worker, c, RC_STATE_STUCK, &why);
         return;
     }
     if (!slot->task && slot->retry_ns > 0 && now >= slot->retry_ns && c->phase == RC_RUNNING)
@@ -582,6 +602,22 @@ bool rc_lifecycle_all_idle(rc_worker *worker)
 /* ---- making and freeing
  * -------------------------------------------------------------------------------- */
 
+/* NULL when there is none of that name. Known before the first start, because the plugin's option
+ * table says which options are secret, and its kind what offsets are. */
+static const omc_plugin *plugin_of(rc_worker *worker, const rc_connector *c)
+{
+    const omc_plugin *plugin = NULL;
+    rc_arena arena;
+
+    rc_arena_init(&arena, 256);
+    if (rc_registry_connector(worker->setup.registry,
+                              rc_kv_text(c->config, "connector.class", "", &arena.pub), &plugin,
+                              NULL) < 0)
+        plugin = NULL;
+    rc_arena_release(&arena);
+    return plugin;
+}
+
 void rc_lifecycle_config(rc_worker *worker, rc_connector *c, const rc_stored_connector *stored)
 {
     rc_arena old = c->memory;
@@ -592,6 +628,7 @@ void rc_lifecycle_config(rc_worker *worker, rc_connector *c, const rc_stored_con
     c->version = stored->version;
     c->incarnation = stored->incarnation;
     c->target = stored->target;
+    c->plugin = plugin_of(worker, c);
     c->again = c->phase != RC_IDLE || c->state == RC_STATE_FAILED || c->state == RC_STATE_STUCK;
     c->failures = 0;
     c->retry_ns = 0;

@@ -9,6 +9,8 @@
 #include "base/diag.h"
 #include "record/json.h"
 
+#include <utlist.h>
+
 static void reply(rc_op *op, rc_reply *answer)
 {
     if (op->request.done)
@@ -104,6 +106,9 @@ static void begin_write(rc_worker *worker, rc_op *op)
 
     if (old && old->deleted)
         old = NULL;
+    if (!op->given)
+        op->given = op->request.config;
+    op->request.config = op->given;
     op->request.config = wanted_config(op, old);
     r = op->request.kind == RC_REQUEST_VALIDATE
             ? 0
@@ -115,7 +120,9 @@ static void begin_write(rc_worker *worker, rc_op *op)
         return;
     }
     call = rc_call_new(worker, RC_CALL_CHECK, op->request.connector, old ? old->incarnation : 0);
-    call->config = op->request.config;
+    /* A copy: the request is answered and gone when the check does not return in time. */
+    call->config = rc_kv_copy(op->request.config, &call->arena.pub);
+    call->base_version = old ? old->version : 0;
     call->request = op;
     rc_call_submit(call, worker->setup.config->start_timeout_ms);
 }
@@ -129,12 +136,6 @@ static int write_config(rc_worker *worker, rc_op *op, const omc_plugin *plugin, 
     rc_stored_connector stored;
     int r;
 
-    if (c && c->deleted)
-        return rc_fail_retriable(err, OMC_ESTATE,
-                                 "connector '%s' was just deleted and is still stopping; try again "
-                                 "in a moment",
-                                 c->name);
-    /* Somebody may have been faster while the check ran. */
     r = refuse_write(&op->request, c, op->request.config, err);
     if (r < 0)
         return r;
@@ -154,12 +155,103 @@ static int write_config(rc_worker *worker, rc_op *op, const omc_plugin *plugin, 
     return 0;
 }
 
+/* DELETE and create at once is what scripts do: the new one waits until the old one has ended,
+ * no longer than a stop may take. */
+static void park(rc_worker *worker, rc_call *call)
+{
+    if (call->wait_deadline_ns == 0)
+        call->wait_deadline_ns =
+            rc_control_now(worker) + worker->setup.config->stop_timeout_ms * 1000000;
+    DL_APPEND(worker->parked, call);
+}
+
+static void refuse_parked(rc_worker *worker, rc_call *call, int code, const char *text)
+{
+    DL_DELETE(worker->parked, call);
+    rc_requests_refuse(RC_TAKE(call->request), code, text);
+    rc_call_free(call);
+}
+
+void rc_requests_unpark(rc_worker *worker, const char *name)
+{
+    rc_call *call, *next;
+
+    DL_FOREACH_SAFE(worker->parked, call, next)
+    {
+        if (strcmp(call->connector, name) != 0)
+            continue;
+        DL_DELETE(worker->parked, call);
+        rc_requests_checked(worker, call);
+    }
+}
+
+void rc_requests_timers(rc_worker *worker)
+{
+    int64_t now = rc_control_now(worker);
+    rc_call *call, *next;
+
+    DL_FOREACH_SAFE(worker->parked, call, next)
+    {
+        if (now >= call->wait_deadline_ns)
+            refuse_parked(worker, call, OMC_ESTATE,
+                          "a connector of this name was deleted and has not ended yet "
+                          "(maxStopTimeoutMills); try again later");
+    }
+}
+
+int64_t rc_requests_deadline(rc_worker *worker)
+{
+    int64_t deadline = INT64_MAX;
+    rc_call *call;
+
+    DL_FOREACH(worker->parked, call)
+    {
+        deadline = RC_MIN(deadline, call->wait_deadline_ns);
+    }
+    return deadline;
+}
+
+void rc_requests_abandon(rc_worker *worker)
+{
+    rc_call *call, *next;
+
+    DL_FOREACH_SAFE(worker->parked, call, next)
+    {
+        refuse_parked(worker, call, OMC_ECANCELED, "the worker is stopping");
+    }
+    DL_FOREACH(worker->calls, call)
+    {
+        if (call->request)
+            rc_requests_refuse(RC_TAKE(call->request), OMC_ECANCELED, "the worker is stopping");
+    }
+}
+
+/* The configuration was made from one that is not there any more (PATCH, masked secrets): it is
+ * made and checked again, so that no change made meanwhile is lost. */
+static bool outdated(const rc_connector *c, const rc_call *call)
+{
+    return (c ? c->version : 0) != call->base_version;
+}
+
 void rc_requests_checked(rc_worker *worker, rc_call *call)
 {
-    rc_op *op = RC_TAKE(call->request);
+    rc_connector *c = rc_control_find(worker, call->connector);
     rc_reply answer = {.result = call->result, .err = call->err};
-    rc_connector *c = NULL;
+    rc_op *op = call->request;
 
+    if (call->result == 0 && op->request.kind != RC_REQUEST_VALIDATE) {
+        if (c && c->deleted) {
+            park(worker, call);
+            return;
+        }
+        if (outdated(c, call)) {
+            rc_call_free(call);
+            begin_write(worker, op);
+            return;
+        }
+    }
+    c = NULL;
+    call->request = NULL;
     if (call->result == 0 && op->request.kind != RC_REQUEST_VALIDATE) {
         answer.result = write_config(worker, op, call->plugin, &c, &answer.created, &answer.err);
         if (answer.result == 0)
@@ -189,6 +281,9 @@ static void change_target(rc_worker *worker, rc_op *op, rc_target_state target)
         return;
     }
     if (c->target != target) {
+        /* Whoever resumes a stopped connector wants it to be tried again, also a stuck one. */
+        if (c->target == RC_TARGET_STOPPED && c->phase == RC_IDLE)
+            c->again = true;
         static const char *const words[] = {"", "resumed", "paused", "stopped"};
 
         rc_info(c->name, "%s", words[target]);
