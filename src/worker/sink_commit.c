@@ -21,6 +21,7 @@ static int ask_sink(rc_sink *s, omc_queue_offset *offsets, rc_error *err)
         offsets[i].offset = s->queues[i].position;
         offsets[i].state = NULL;
     }
+    *err = (rc_error){0};
     rc_task_enter(task, s->ops->pre_commit ? "pre_commit" : "flush");
     if (s->ops->pre_commit)
         r = s->ops->pre_commit(task->state, offsets, s->queue_count, &s->scratch.pub, err);
@@ -28,7 +29,8 @@ static int ask_sink(rc_sink *s, omc_queue_offset *offsets, rc_error *err)
         r = s->ops->flush(task->state, err);
     if (!rc_task_leave(task))
         return -OMC_ECANCELED;
-    return r < 0 ? rc_wrap(err, r, "%s", s->ops->pre_commit ? "pre_commit" : "flush") : 0;
+    return r < 0 ? rc_task_call_failed(task, s->ops->pre_commit ? "pre_commit" : "flush", r, err)
+                 : 0;
 }
 
 static int collect_commits(rc_sink *s, const omc_queue_offset *offsets, rc_commit *commits,
@@ -36,7 +38,11 @@ static int collect_commits(rc_sink *s, const omc_queue_offset *offsets, rc_commi
 {
     size_t n = 0;
 
+    s->wait_ns = 0;
     for (size_t i = 0; i < s->queue_count; i++) {
+        if (offsets[i].offset < s->queues[i].position)
+            s->wait_ns = rc_mono_ns(s->task->clock) +
+                         s->task->plan.options.commit_interval_ms * INT64_C(1000000);
         if (offsets[i].offset < 0)
             continue;
         commits[n].topic = s->queues[i].topic;
@@ -73,31 +79,40 @@ static int try_commit(rc_sink *s, rc_error *err)
     return r;
 }
 
+void rc_sink_measure_lag(rc_sink *s)
+{
+    rc_error err = {0};
+    int64_t lag;
+
+    if (rc_reader_lag(s->reader, &lag, &err) == 0)
+        rc_metric_set(s->task->metrics, RC_TM_LAG, lag);
+}
+
 /* Commits when there is something to. A failure that may pass is counted and tried again later. */
 int rc_sink_commit(rc_sink *s, rc_error *err)
 {
     rc_task *task = s->task;
-    int64_t begin = rc_mono_ns(task->clock), lag;
+    int64_t begin = rc_mono_ns(task->clock);
     int r;
 
-    if (!s->dirty)
+    if (!s->dirty || s->letters_lost)
         return 0;
     r = try_commit(s, err);
     if (task->gone)
         return -OMC_ECANCELED;
     rc_arena_reset(&s->scratch, 65536);
-    rc_sink_apply_resets(s);
     if (r == 0) {
-        s->dirty = false;
+        s->dirty = s->wait_ns > 0; /* the sink held something back: it is asked again */
+        rc_sink_apply_resets(s);
         s->commit_attempt = (rc_attempt){0};
         rc_metric_add(task->metrics, RC_TM_COMMITS, 1);
         rc_histogram_record(&task->metrics->histograms[RC_TH_COMMIT],
                             (rc_mono_ns(task->clock) - begin) / 1000);
-        if (rc_reader_lag(s->reader, &lag, err) == 0)
-            rc_metric_set(task->metrics, RC_TM_LAG, lag);
+        rc_sink_measure_lag(s);
         rc_task_report(task, RC_STATE_RUNNING, NULL);
         return 0;
     }
+    rc_sink_apply_resets(s);
     rc_metric_add(task->metrics, RC_TM_COMMIT_FAILURES, 1);
     if (rc_errors_call(&task->errors, &s->commit_attempt, err) == RC_VERDICT_FAIL)
         return rc_wrap(err, r, "commit");
@@ -115,5 +130,7 @@ int64_t rc_sink_commit_due(const rc_sink *s, bool idle)
 
     if (!s->dirty)
         return INT64_MAX;
-    return idle ? RC_MIN(due, s->put_ns + IDLE_COMMIT_NS) : due;
+    if (idle)
+        due = RC_MIN(due, s->put_ns + IDLE_COMMIT_NS);
+    return RC_MAX(due, s->wait_ns);
 }

@@ -91,13 +91,19 @@ static int ctx_report(void *host, const omc_record *record, const omc_error *why
 
     if (index < 0)
         return rc_fail(err, OMC_EINVAL, "the reported record is not one of the present put");
+    if (s->message_of[index] & RC_SINK_REPORTED)
+        return 0; /* the put is tried again; once is enough */
     rc_metric_add(task->metrics, RC_TM_ERRORS, 1);
     if (strcmp(task->plan.options.tolerance, "all") != 0) {
-        *err = *why;
-        return rc_wrap(err, -(why->code ? why->code : OMC_EFORMAT),
-                       "record at offset %lld of topic '%s', queue %d (set errors.tolerance=all to "
-                       "skip such records)",
-                       (long long)record->position.counter, record->topic, record->queue);
+        s->refused = *why;
+        if (s->refused.code == 0)
+            s->refused.code = OMC_EFORMAT;
+        (void)rc_wrap(&s->refused, 0,
+                      "record at offset %lld of topic '%s', queue %d (set errors.tolerance=all to "
+                      "skip such records)",
+                      (long long)record->position.counter, record->topic, record->queue);
+        *err = s->refused;
+        return -err->code;
     }
     s->failure.stage = RC_STAGE_PUT;
     s->failure.class_name = task->plan.plugin->name;
@@ -107,6 +113,7 @@ static int ctx_report(void *host, const omc_record *record, const omc_error *why
     s->failure.queue = record->queue;
     s->failure.offset = s->failure.message->offset;
     s->failure.err = *why;
+    s->message_of[index] |= RC_SINK_REPORTED;
     return rc_sink_skip(s, err);
 }
 

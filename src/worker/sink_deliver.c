@@ -7,6 +7,8 @@
 
 #include "base/diag.h"
 
+#include <stdio.h>
+
 /* The message with all its bytes in the batch's own memory, for sinks that keep batches. */
 static rc_message own_copy(const rc_message *message, omc_arena *arena)
 {
@@ -120,6 +122,7 @@ void rc_sink_apply_resets(rc_sink *s)
         else
             q->position = q->reset;
         q->reset = -1;
+        rc_sink_mark_dirty(s);
     }
 }
 
@@ -131,27 +134,48 @@ void rc_sink_mark_dirty(rc_sink *s)
     s->dirty = true;
 }
 
+/* Also a put that keeps failing can be paused. False: stopped. */
+static bool resumed(rc_sink *s)
+{
+    while (rc_task_commanded(s->task) == RC_COMMAND_PAUSE) {
+        rc_task_report(s->task, RC_STATE_PAUSED, NULL);
+        rc_task_sleep(s->task, -1);
+        rc_task_clear_wake(s->task);
+    }
+    return rc_task_commanded(s->task) != RC_COMMAND_STOP;
+}
+
 /* Puts the batch, again and again while the sink says that trying again may help. */
 static int put_batch(rc_sink *s, rc_error *err)
 {
     rc_task *task = s->task;
     rc_attempt attempt = {0};
     int64_t begin = rc_mono_ns(task->clock);
+    char call[48];
     int r;
 
     for (;;) {
+        *err = (rc_error){0};
+        s->refused.code = 0;
         rc_task_enter(task, "put");
         r = s->ops->put(task->state, &s->batch->pub, err);
         if (!rc_task_leave(task))
             return -OMC_ECANCELED;
+        if (r >= 0 && s->refused.code) { /* a sink may not go on over a record nobody skips */
+            *err = s->refused;
+            r = -err->code;
+        }
         if (r >= 0)
             break;
+        (void)snprintf(call, sizeof call, "put of %zu records", s->batch->pub.count);
+        r = rc_task_call_failed(task, call, r, err);
         if (rc_errors_call(&task->errors, &attempt, err) == RC_VERDICT_FAIL)
-            return rc_wrap(err, r, "put of %zu records", s->batch->pub.count);
+            return r;
         rc_task_report(task, RC_STATE_STALLED, err);
         rc_debug(task->who, "put failed, trying the same %zu records again in %lld ms: %s",
                  s->batch->pub.count, (long long)attempt.delay_ms, err->msg);
-        if (rc_task_back_off(task, attempt.delay_ms) < 0)
+        rc_sink_measure_lag(s);
+        if (rc_task_back_off(task, attempt.delay_ms) < 0 || !resumed(s))
             return -OMC_ECANCELED;
     }
     rc_task_report(task, RC_STATE_RUNNING, NULL);

@@ -5,6 +5,9 @@
 
 #include "worker/task_internal.h"
 
+/* In message_of: the record was reported in an earlier try of the same put. */
+#define RC_SINK_REPORTED (UINT32_C(1) << 31)
+
 typedef struct rc_sink_queue {
     rc_topic *topic;
     omc_queue pub;
@@ -28,11 +31,14 @@ typedef struct rc_sink {
     rc_sink_queue *current; /* queue of the present fetch */
     rc_writer *letters;     /* writes dead letters; NULL until the first */
     rc_append *letter_append;
+    bool letters_lost;      /* the log refused some: nothing may be committed any more */
     rc_failure failure;
+    rc_error refused; /* by report() with errors.tolerance=none in the present put; code 0 = none */
     rc_arena scratch; /* of one commit */
     bool dirty;       /* something to commit */
     int64_t dirty_ns; /* since when */
     int64_t put_ns;   /* end of the last put */
+    int64_t wait_ns;  /* the sink held offsets back: not before this */
     rc_attempt commit_attempt;
     bool started, opened;
     size_t moved;     /* bytes since the last trim */
@@ -47,9 +53,12 @@ int rc_sink_skip(rc_sink *s, rc_error *err);
 int rc_sink_flush_letters(rc_sink *s, rc_error *err);
 /* sink_deliver.c: the present fetch, converted and put */
 int rc_sink_deliver(rc_sink *s, rc_error *err);
+/* Reading goes on where the plugin asked for; the new place is committed like one after a put. */
 void rc_sink_apply_resets(rc_sink *s);
 void rc_sink_mark_dirty(rc_sink *s);
 /* sink_commit.c */
+/* Measures how far the reader is behind. */
+void rc_sink_measure_lag(rc_sink *s);
 int rc_sink_commit(rc_sink *s, rc_error *err);
 int64_t rc_sink_commit_due(const rc_sink *s, bool idle);
 

@@ -98,13 +98,14 @@ static int open_queues(rc_sink *s, rc_error *err)
         list[i].offset = s->queues[i].position;
         list[i].state = s->queues[i].state;
     }
+    *err = (rc_error){0};
     rc_task_enter(s->task, "open");
     r = s->ops->open(s->task->state, list, s->queue_count, err);
     if (!rc_task_leave(s->task))
         return -OMC_ECANCELED;
     s->opened = r >= 0;
     rc_sink_apply_resets(s);
-    return r < 0 ? rc_wrap(err, r, "open") : 0;
+    return r < 0 ? rc_task_call_failed(s->task, "open", r, err) : 0;
 }
 
 static int call_start(rc_sink *s, rc_error *err)
@@ -113,12 +114,13 @@ static int call_start(rc_sink *s, rc_error *err)
     int r;
 
     s->started = true;
+    *err = (rc_error){0};
     rc_task_enter(task, "init");
     r = s->ops->init ? s->ops->init(task->state, &s->ctx, err) : 0;
     if (!rc_task_leave(task))
         return -OMC_ECANCELED;
     if (r < 0)
-        return rc_wrap(err, r, "init");
+        return rc_task_call_failed(task, "init", r, err);
     pthread_mutex_lock(&task->mu);
     task->wakeable = true;
     pthread_mutex_unlock(&task->mu);
@@ -126,7 +128,7 @@ static int call_start(rc_sink *s, rc_error *err)
     r = s->ops->start ? s->ops->start(task->state, err) : 0;
     if (!rc_task_leave(task))
         return -OMC_ECANCELED;
-    return r < 0 ? rc_wrap(err, r, "start") : 0;
+    return r < 0 ? rc_task_call_failed(task, "start", r, err) : 0;
 }
 
 static int start(rc_sink *s, rc_error *err)

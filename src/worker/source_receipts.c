@@ -49,11 +49,12 @@ static int tell_source(rc_source *s, const rc_receipt *receipt, rc_flight *f, rc
             rc_topic_broker(rc_append_topic(receipt->append, f->slots[i]), result->queue);
     }
     f->batch->pub.count = f->records;
+    *err = (rc_error){0};
     rc_task_enter(s->task, "commit");
     r = s->ops->commit(s->task->state, &f->batch->pub, f->results, err);
     if (!rc_task_leave(s->task))
         return -OMC_ECANCELED;
-    return r < 0 ? rc_wrap(err, r, "commit") : 0;
+    return r < 0 ? rc_task_call_failed(s->task, "commit", r, err) : 0;
 }
 
 static int take_receipt(rc_source *s, rc_receipt *receipt, rc_error *err)

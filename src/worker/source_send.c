@@ -7,6 +7,8 @@
 
 #include "record/json.h"
 
+#define PARTITIONS_LOOKED_AT 64
+
 /* NULL with err filled when there is no such topic and none may be created. */
 static rc_known_topic *open_topic(rc_source *s, const char *name, rc_error *err)
 {
@@ -82,7 +84,8 @@ static int32_t choose_queue(rc_source *s, rc_known_topic *topic, const omc_recor
         return rc_queue_by_hash(message->keys, queues);
     if (ordering[0] != 'n' && record->position.partition)
         return hash_partition(s, record->position.partition, queues);
-    return topic->next_queue++ % queues;
+    topic->next_queue = (topic->next_queue + 1) % queues;
+    return topic->next_queue;
 }
 
 /* ---- from a poll to an append ---------------------------------------------------------------- */
@@ -94,9 +97,10 @@ static void note_position(rc_source *s, const omc_record *record, size_t index)
 
     if (!partition)
         return;
-    for (size_t i = s->position_count; i-- > 0;)
-        if (s->positions[i].partition == partition) {
-            s->positions[i].record = index;
+    /* Equal partitions may lie at many addresses: finding the latest ones is enough. */
+    for (size_t i = s->position_count; i > 0 && i + PARTITIONS_LOOKED_AT > s->position_count; i--)
+        if (s->positions[i - 1].partition == partition) {
+            s->positions[i - 1].record = index;
             return;
         }
     if (s->position_count == s->position_cap) {
@@ -109,8 +113,19 @@ static void note_position(rc_source *s, const omc_record *record, size_t index)
     at->record = index;
 }
 
+static int by_record(const void *a, const void *b)
+{
+    size_t x = ((const rc_last_position *)a)->record, y = ((const rc_last_position *)b)->record;
+
+    return x < y ? -1 : x > y;
+}
+
+/* In the order of records: the last position of a partition is the one that stays, also when a
+ * source names one partition by several maps. */
 static void append_positions(rc_source *s, rc_append *append)
 {
+    if (s->position_count > 1)
+        qsort(s->positions, s->position_count, sizeof *s->positions, by_record);
     for (size_t i = 0; i < s->position_count; i++) {
         const omc_record *record = omc_batch_at(&s->batch->pub, s->positions[i].record);
 
@@ -145,15 +160,18 @@ static int store_message(rc_source *s, rc_append *append, rc_known_topic *topic,
                          const omc_record *record, const rc_message *message, rc_slot *slot,
                          rc_failure *failure)
 {
+    int32_t queue = choose_queue(s, topic, record, message);
     rc_attempt attempt = {0};
-    int r = rc_append_add(append, topic->topic, choose_queue(s, topic, record, message), message,
-                          slot, &failure->err);
+    int r;
 
-    if (r == 0)
-        return RC_RECORD_KEEP;
-    failure->stage = RC_STAGE_PRODUCE;
-    failure->class_name = s->task->plan.plugin->name;
-    return rc_task_try_again(s->task, &attempt, failure);
+    while (rc_append_add(append, topic->topic, queue, message, slot, &failure->err) < 0) {
+        failure->stage = RC_STAGE_PRODUCE;
+        failure->class_name = s->task->plan.plugin->name;
+        r = rc_task_try_again(s->task, &attempt, failure);
+        if (r != RC_RECORD_KEEP)
+            return r;
+    }
+    return RC_RECORD_KEEP;
 }
 
 /* One record: @return RC_RECORD_*, or negative with failure->err. */

@@ -50,7 +50,7 @@ static int submit(rc_source *s, rc_append *append, rc_flight *f, rc_error *err)
         const size_t bytes = rc_append_bytes(append);
 
         /* Until it fits; one larger than the limit goes when nothing else is under way. */
-        r = rc_source_wait_for_log(s, bytes < max ? max - bytes + 1 : 1, err);
+        r = rc_source_wait_for_log(s, bytes < max ? max - bytes + 1 : 0, err);
         if (r < 0)
             break;
     }
@@ -97,12 +97,15 @@ static int call_poll(rc_source *s, rc_error *err)
     int r;
 
     s->batch = rc_batch_recycle(s->batch);
+    *err = (rc_error){0};
     rc_task_enter(task, "poll");
     r = s->ops->poll(task->state, &s->batch->pub,
                      rc_writer_pending(s->writer) ? RC_HEALTH_CHECK_MS : -1, err);
     if (!rc_task_leave(task))
         return -OMC_ECANCELED;
     took_us = (rc_mono_ns(task->clock) - begin) / 1000;
+    if (r >= 0) /* what is in the batch counts, whatever the plugin says */
+        r = (int)RC_MIN(s->batch->pub.count, (size_t)INT32_MAX);
     if (r > 0) {
         rc_metric_add(task->metrics, RC_TM_POLLED, (int64_t)s->batch->pub.count);
         rc_histogram_record(&task->metrics->histograms[RC_TH_POLL], took_us);
@@ -115,11 +118,9 @@ static int call_poll(rc_source *s, rc_error *err)
 /* A poll that failed: waits when it may be tried again. @return 0 = go on. */
 static int poll_failed(rc_source *s, rc_attempt *attempt, int r, rc_error *err)
 {
-    if (err->code == 0)
-        r = rc_fail(err, OMC_EINTERNAL, "poll of '%s' returned %d without an error text",
-                    s->task->plan.plugin->name, r);
+    r = rc_task_call_failed(s->task, "poll", r, err);
     if (rc_errors_call(&s->task->errors, attempt, err) == RC_VERDICT_FAIL)
-        return rc_wrap(err, r, "poll");
+        return r;
     rc_task_report(s->task, RC_STATE_STALLED, err);
     rc_debug(s->task->who, "poll failed, trying again in %lld ms: %s", (long long)attempt->delay_ms,
              err->msg);
@@ -179,8 +180,13 @@ static int loop(rc_source *s, rc_error *err)
         if (rc_writer_pending(s->writer) == 0 || s->task->reported != RC_STATE_STALLED)
             rc_task_report(s->task, RC_STATE_RUNNING, NULL);
         r = call_poll(s, err);
-        if (s->task->gone || r == OMC_FINISHED)
+        if (s->task->gone)
             break;
+        if (r == OMC_FINISHED) {
+            if (s->batch->pub.count > 0 && (r = send_batch(s, err)) == 0)
+                r = OMC_FINISHED; /* records that came with the word are sent, too */
+            break;
+        }
         if (r < 0) {
             r = poll_failed(s, &attempt, r, err);
             continue;
@@ -207,12 +213,13 @@ static int start(rc_source *s, rc_error *err)
     if (r < 0)
         return r;
     s->started = true;
+    *err = (rc_error){0};
     rc_task_enter(task, "init");
     r = s->ops->init ? s->ops->init(task->state, &s->ctx, err) : 0;
     if (!rc_task_leave(task))
         return -OMC_ECANCELED;
     if (r < 0)
-        return rc_wrap(err, r, "init");
+        return rc_task_call_failed(task, "init", r, err);
     pthread_mutex_lock(&task->mu);
     task->wakeable = true;
     pthread_mutex_unlock(&task->mu);
@@ -220,7 +227,7 @@ static int start(rc_source *s, rc_error *err)
     r = s->ops->start ? s->ops->start(task->state, err) : 0;
     if (!rc_task_leave(task))
         return -OMC_ECANCELED;
-    return r < 0 ? rc_wrap(err, r, "start") : 0;
+    return r < 0 ? rc_task_call_failed(task, "start", r, err) : 0;
 }
 
 static void stop(rc_source *s)

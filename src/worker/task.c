@@ -32,6 +32,14 @@ bool rc_task_leave(rc_task *task)
     return !task->gone;
 }
 
+int rc_task_call_failed(rc_task *task, const char *call, int r, rc_error *err)
+{
+    if (err->code == 0)
+        return rc_fail(err, OMC_EINTERNAL, "%s of plugin '%s' returned %d without an error text",
+                       call, task->plan.plugin->name, r);
+    return rc_wrap(err, r, "%s", call);
+}
+
 const char *rc_task_call(rc_task *task, int64_t *ret_ms)
 {
     const char *call;
@@ -111,10 +119,12 @@ void rc_task_trim(void)
 int rc_task_back_off(rc_task *task, int64_t ms)
 {
     int64_t deadline = rc_mono_ns(task->clock) + ms * 1000000;
+    rc_command begin;
     int r = 0;
 
     pthread_mutex_lock(&task->mu);
-    while (task->command != RC_COMMAND_STOP && r != -OMC_ETIMEDOUT)
+    begin = task->command;
+    while (task->command != RC_COMMAND_STOP && task->command == begin && r != -OMC_ETIMEDOUT)
         r = task->clock->wait(task->clock, &task->cond, &task->mu, deadline);
     r = task->command == RC_COMMAND_STOP ? -OMC_ECANCELED : 0;
     pthread_mutex_unlock(&task->mu);

@@ -41,6 +41,9 @@ struct rc_task {
 void rc_task_enter(rc_task *task, const char *call);
 /* @return false when the task was abandoned meanwhile: leave without touching anything. */
 bool rc_task_leave(rc_task *task);
+/* A call that failed: its name in front of the error, which gets a text when the plugin gave none.
+ * Calls begin with a zeroed error. @return r */
+int rc_task_call_failed(rc_task *task, const char *call, int r, rc_error *err);
 
 rc_command rc_task_commanded(rc_task *task);
 /* Clears the wake-up, unless a command other than RUN stands (it stays readable then). */
@@ -53,7 +56,7 @@ void rc_task_sleep(rc_task *task, int64_t ms);
 #define RC_TRIM_BYTES ((size_t)1 << 20)
 /* The task is idle: gives freed memory back to the system. */
 void rc_task_trim(void);
-/* Waits `ms` on the injected clock, less when a stop is asked for. 0, or -OMC_ECANCELED. */
+/* Waits `ms` on the injected clock, less when a command comes. 0, or -OMC_ECANCELED for a stop. */
 int rc_task_back_off(rc_task *task, int64_t ms);
 /* Count, log line and dead letter (into `append`, when there is a topic for them) of a skipped
  * record. 0, or why the dead letter could not be kept. */
