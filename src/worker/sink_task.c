@@ -131,6 +131,21 @@ static int call_start(rc_sink *s, rc_error *err)
     return r < 0 ? rc_task_call_failed(task, "start", r, err) : 0;
 }
 
+/* The first offsets and the sink's state beside them are durable before the first put. So a sink
+ * always finds a state that says where its records begin, and "from the end" stays where it was,
+ * even when the log cannot store for a while. */
+static int commit_first(rc_sink *s, rc_error *err)
+{
+    int r = 0;
+
+    while (r == 0 && s->dirty && rc_task_commanded(s->task) != RC_COMMAND_STOP) {
+        r = rc_sink_commit(s, err);
+        if (s->commit_attempt.failures == 0)
+            break;
+    }
+    return r;
+}
+
 static int start(rc_sink *s, rc_error *err)
 {
     rc_task *task = s->task;
@@ -141,6 +156,8 @@ static int start(rc_sink *s, rc_error *err)
         r = call_start(s, err);
     if (r == 0)
         r = open_queues(s, err);
+    if (r == 0)
+        r = commit_first(s, err);
     return r;
 }
 
