@@ -93,8 +93,8 @@ int rc_db_fail(sqlite3 *db, int rc, rc_error *err, const char *fmt, ...)
     va_end(ap);
     if (code == OMC_ENOSPC)
         return omc_fail(err, code, flags,
-                        "%s: no space left on the disk (SQLite %d). Nothing is lost: it is tried "
-                        "again. Free space there, or keep less (log.keep.bytes, log.keep.time)",
+                        "%s: no space left on the disk (SQLite %d). Nothing is lost; free space "
+                        "there, or keep less (log.keep.bytes, log.keep.time)",
                         what, rc);
     if (os && errnum)
         return omc_fail(err, code, flags, "%s: %s (SQLite %d: %s)", what, strerror(errnum), rc,
