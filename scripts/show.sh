@@ -14,18 +14,19 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/show/lib.sh
+folder=${SHOW_FOLDER:-scripts/show} # scripts/soak.sh has its own
 
 file_of() {
     local file
-    for file in "scripts/show/$1.sh" "scripts/show/$1.py"; do
+    for file in "$folder/$1.sh" "$folder/$1.py"; do
         [ "$1" != lib ] && [ -f "$file" ] && { echo "$file"; return 0; }
     done
     return 1
 }
 
 if [ $# -eq 0 ] || [ "$1" = --help ] || [ "$1" = -h ]; then
-    echo "usage: scripts/show.sh NAME [argument...]"
-    for file in scripts/show/*.sh scripts/show/*.py; do
+    echo "usage: scripts/$(basename "$folder").sh NAME [argument...]"
+    for file in "$folder"/*.sh "$folder"/*.py; do
         name=$(basename "${file%.*}")
         [ -f "$file" ] && [ "$name" != lib ] || continue
         printf '  %-16s %s\n' "$name" "$(sed -n 's/^.*summary: *//p' "$file" | head -1)"
@@ -36,7 +37,7 @@ fi
 name=$1
 shift
 if ! file=$(file_of "$name"); then
-    echo "show: there is no '$name'; scripts/show.sh lists them" >&2
+    echo "there is no '$name'; scripts/$(basename "$folder").sh lists them" >&2
     exit 2
 fi
 
