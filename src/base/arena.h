@@ -25,7 +25,10 @@ void rc_arena_release(rc_arena *arena);
 /** Forgets all allocations but keeps its largest block (up to `keep_max` bytes) for reuse. */
 void rc_arena_reset(rc_arena *arena, size_t keep_max);
 /** Bytes held. */
-static inline size_t rc_arena_total(const rc_arena *arena) { return arena->total; }
+static inline size_t rc_arena_total(const rc_arena *arena)
+{
+    return arena->total;
+}
 
 /** NUL-terminated formatted text in an arena. */
 char *rc_arena_format(omc_arena *arena, const char *fmt, ...) OMC_PRINTF(2, 3);

@@ -28,18 +28,18 @@ typedef omc_slice rc_slice;
  * The freeing function takes NULL.
  */
 #define RC_AUTO(type) __attribute__((cleanup(type##_cleanup))) type *
-#define RC_DEFINE_CLEANUP(type, free_fn)                                                          \
-    static inline void type##_cleanup(type **at)                                                  \
-    {                                                                                             \
-        if (*at)                                                                                  \
-            free_fn(*at);                                                                         \
+#define RC_DEFINE_CLEANUP(type, free_fn)         \
+    static inline void type##_cleanup(type **at) \
+    {                                            \
+        if (*at)                                 \
+            free_fn(*at);                        \
     }
 /** Moves a pointer out of a local: what leaves is not freed. */
-#define RC_TAKE(ptr)                                                                              \
-    ({                                                                                            \
-        __typeof__(ptr) taken_ = (ptr);                                                           \
-        (ptr) = NULL;                                                                             \
-        taken_;                                                                                   \
+#define RC_TAKE(ptr)                    \
+    ({                                  \
+        __typeof__(ptr) taken_ = (ptr); \
+        (ptr) = NULL;                   \
+        taken_;                         \
     })
 
 static inline void rc_free_cleanup(void *at)
@@ -49,10 +49,10 @@ static inline void rc_free_cleanup(void *at)
 #define RC_AUTO_FREE __attribute__((cleanup(rc_free_cleanup)))
 
 /** States our own invariants; stays on in release. Input from outside is answered instead. */
-#define RC_ASSERT(cond)                                                                           \
-    do {                                                                                          \
-        if (__builtin_expect(!(cond), 0))                                                         \
-            rc_assert_failed(#cond, __FILE__, __LINE__, __func__);                                \
+#define RC_ASSERT(cond)                                            \
+    do {                                                           \
+        if (__builtin_expect(!(cond), 0))                          \
+            rc_assert_failed(#cond, __FILE__, __LINE__, __func__); \
     } while (0)
 _Noreturn void rc_assert_failed(const char *cond, const char *file, int line, const char *func);
 
@@ -64,7 +64,7 @@ char *rc_strdup(const char *text);
 char *rc_strndup(const char *text, size_t len); /**< Copies exactly `len` bytes plus a NUL. */
 char *rc_format(const char *fmt, ...) OMC_PRINTF(1, 2); /**< free() the result. */
 
-/* ---- errors (see openmessaging/connect/error.h for the codes) ----------------------------- */
+/* ---- errors (see openmessaging/connect/error.h for the codes) -------------------------------- */
 
 /** Fills `err` (may be NULL) and returns -code. */
 #define rc_fail(err, code, ...) omc_fail((err), (code), 0, __VA_ARGS__)

@@ -28,9 +28,18 @@ rc_clock *rc_clock_real(void);
 /** A condition variable on the monotonic clock, as rc_clock.wait needs it. */
 void rc_cond_init(pthread_cond_t *cond);
 
-static inline int64_t rc_now_ms(rc_clock *clock) { return clock->wall_ms(clock); }
-static inline int64_t rc_mono_ns(rc_clock *clock) { return clock->mono_ns(clock); }
-static inline int64_t rc_mono_ms(rc_clock *clock) { return clock->mono_ns(clock) / 1000000; }
+static inline int64_t rc_now_ms(rc_clock *clock)
+{
+    return clock->wall_ms(clock);
+}
+static inline int64_t rc_mono_ns(rc_clock *clock)
+{
+    return clock->mono_ns(clock);
+}
+static inline int64_t rc_mono_ms(rc_clock *clock)
+{
+    return clock->mono_ns(clock) / 1000000;
+}
 
 /** Fake clock for tests: both times move only by rc_fake_clock_advance(), which wakes waiters. */
 typedef struct rc_fake_clock rc_fake_clock;

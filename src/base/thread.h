@@ -9,7 +9,7 @@
 
 /** Starts a thread named `name` (15 bytes are kept); signals are blocked in it. Stack 256 KiB
  *  unless `stack` (bytes) says more. @return 0 or -OMC_EAGAIN. */
-int rc_thread_start(pthread_t *ret, const char *name, size_t stack, void *(*run)(void *),
-                    void *arg, rc_error *err);
+int rc_thread_start(pthread_t *ret, const char *name, size_t stack, void *(*run)(void *), void *arg,
+                    rc_error *err);
 
 #endif

@@ -61,8 +61,7 @@ enum rc_options_flags {
  * @return 0, or -OMC_EINVAL with every problem added to `problems`.
  */
 int rc_options_parse(const rc_option_table *tables, size_t table_count, const omc_keyvalue *kv,
-                     unsigned flags, void *const *options, omc_arena *arena,
-                     rc_problems *problems);
+                     unsigned flags, void *const *options, omc_arena *arena, rc_problems *problems);
 
 /** True for PASSWORD options and for names that look like a secret (password, secret, token,
  *  credential, access key, private key), so that unknown connectors are safe too. */
@@ -90,7 +89,7 @@ typedef struct rc_kv {
     size_t index_cap;
 } rc_kv;
 void rc_kv_init(rc_kv *kv, omc_arena *arena);
-void rc_kv_put(rc_kv *kv, rc_slice key, rc_slice value);         /**< Copies. */
+void rc_kv_put(rc_kv *kv, rc_slice key, rc_slice value);           /**< Copies. */
 void rc_kv_put_str(rc_kv *kv, const char *key, const char *value); /**< Copies. */
 void rc_kv_put_all(rc_kv *kv, const omc_keyvalue *from);
 void rc_kv_remove(rc_kv *kv, const char *key);

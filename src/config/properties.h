@@ -12,10 +12,9 @@
 #define RC_CONFIG_FILE_MAX ((size_t)1 << 20)
 
 /** Parses `text`. `name` appears in errors as "name:line". Keys given twice are an error. */
-int rc_properties_parse(const char *name, rc_slice text, omc_arena *arena,
-                        const omc_keyvalue **ret, rc_error *err);
+int rc_properties_parse(const char *name, rc_slice text, omc_arena *arena, const omc_keyvalue **ret,
+                        rc_error *err);
 /** Reads a file of at most RC_CONFIG_FILE_MAX bytes. */
-int rc_properties_load(const char *path, omc_arena *arena, const omc_keyvalue **ret,
-                       rc_error *err);
+int rc_properties_load(const char *path, omc_arena *arena, const omc_keyvalue **ret, rc_error *err);
 
 #endif

@@ -15,8 +15,8 @@ typedef struct rc_yaml {
     int line, column; /**< From 1. */
     const char *text; /**< Scalars, NUL-terminated; the text as written (true, 1.10). */
     size_t text_len;
-    bool quoted;      /**< Quoted scalars are never null. */
-    const char *key;  /**< Set on the children of a map. */
+    bool quoted;     /**< Quoted scalars are never null. */
+    const char *key; /**< Set on the children of a map. */
     int key_line, key_column;
     struct rc_yaml *children; /**< Linked by next. */
     struct rc_yaml *next;
@@ -25,8 +25,7 @@ typedef struct rc_yaml {
 
 /** Parses one document of at most 1 MiB; an empty one gives an empty map. Keys given twice are
  *  an error. Errors read "name:line:column: what". */
-int rc_yaml_parse(const char *name, rc_slice text, omc_arena *arena, rc_yaml **ret,
-                  rc_error *err);
+int rc_yaml_parse(const char *name, rc_slice text, omc_arena *arena, rc_yaml **ret, rc_error *err);
 int rc_yaml_load(const char *path, omc_arena *arena, rc_yaml **ret, rc_error *err);
 /** Child of a map by key, or NULL. */
 const rc_yaml *rc_yaml_get(const rc_yaml *map, const char *key);

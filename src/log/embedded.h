@@ -17,12 +17,12 @@
 #include "log/log.h"
 
 typedef struct rc_embedded_config {
-    const char *dir;          /**< Made when absent. */
-    int64_t keep_bytes;       /**< Retention by size of all segments; 0 = unlimited. */
-    int64_t keep_ms;          /**< Retention by age of a segment's last message; 0 = unlimited. */
-    int64_t segment_bytes;    /**< A segment is rolled beyond this; default 1 GiB when 0. */
+    const char *dir;           /**< Made when absent. */
+    int64_t keep_bytes;        /**< Retention by size of all segments; 0 = unlimited. */
+    int64_t keep_ms;           /**< Retention by age of a segment's last message; 0 = unlimited. */
+    int64_t segment_bytes;     /**< A segment is rolled beyond this; default 1 GiB when 0. */
     int64_t transaction_bytes; /**< Group commit gathers up to this; default 4 MiB when 0. */
-    int32_t queues;           /**< Queues of topics created without a count; default 1. */
+    int32_t queues;            /**< Queues of topics created without a count; default 1. */
     rc_clock *clock;
 } rc_embedded_config;
 

@@ -37,7 +37,7 @@ enum rc_log_caps {
     RC_LOG_ATOMIC = 1 /**< Batches and positions of an append are one transaction. */
 };
 
-/* ---- topics ------------------------------------------------------------------------------- */
+/* ---- topics ---------------------------------------------------------------------------------- */
 
 /** Checks a name; the error says which character at which place is not allowed. */
 int rc_topic_name_check(const char *name, rc_error *err);
@@ -60,11 +60,11 @@ int rc_log_search(rc_log *log, rc_topic *topic, int32_t queue, int64_t wall_ms, 
 typedef int rc_topic_fn(void *arg, rc_topic *topic);
 int rc_log_topics(rc_log *log, rc_topic_fn *each, void *arg, rc_error *err);
 
-/* ---- writing ------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 typedef struct rc_writer_config {
-    const char *name;      /**< Task name; shown in errors. */
-    const char *connector; /**< Owner of the positions. */
+    const char *name;         /**< Task name; shown in errors. */
+    const char *connector;    /**< Owner of the positions. */
     size_t pending_bytes_max; /**< Bytes submitted and not yet received back (default 16 MiB). */
     rc_wake *wake; /**< Set whenever a receipt arrives; may be NULL. Outlives the writer. */
 } rc_writer_config;
@@ -110,7 +110,7 @@ int rc_writer_submit(rc_writer *writer, rc_append *append, void *cookie, rc_erro
 typedef struct rc_receipt {
     rc_append *append; /**< The caller's again; rc_append_free() it. */
     void *cookie;
-    int result;        /**< 0 or -OMC_E... */
+    int result; /**< 0 or -OMC_E... */
     rc_error err;
     int64_t latency_us; /**< From submit to durable. */
 } rc_receipt;
@@ -126,23 +126,21 @@ int64_t rc_append_offset(const rc_append *append, rc_slot slot);
 rc_topic *rc_append_topic(const rc_append *append, rc_slot slot);
 int32_t rc_append_queue(const rc_append *append, rc_slot slot);
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 typedef struct rc_reader_config {
-    const char *name;  /**< Task name. */
-    rc_wake *wake;     /**< Waiting in fetch ends when it is set; may be NULL. Not cleared. */
+    const char *name; /**< Task name. */
+    rc_wake *wake;    /**< Waiting in fetch ends when it is set; may be NULL. Not cleared. */
 } rc_reader_config;
 
 int rc_reader_open(rc_log *log, const rc_reader_config *config, rc_reader **ret, rc_error *err);
 void rc_reader_close(rc_reader *reader);
 /** Adds a queue, to be read from `offset`. Reading continues round robin over the queues. */
-int rc_reader_add(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
-                  rc_error *err);
+int rc_reader_add(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset, rc_error *err);
 int rc_reader_remove(rc_reader *reader, rc_topic *topic, int32_t queue, rc_error *err);
 int rc_reader_seek(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
                    rc_error *err);
-int rc_reader_pause(rc_reader *reader, rc_topic *topic, int32_t queue, bool paused,
-                    rc_error *err);
+int rc_reader_pause(rc_reader *reader, rc_topic *topic, int32_t queue, bool paused, rc_error *err);
 
 /** Messages of one queue, in order, borrowed from the fetch until it is used again. */
 typedef struct rc_fetch {
@@ -172,7 +170,7 @@ void rc_reader_trim(rc_reader *reader);
 /** Messages between the reader's positions and the ends of all its queues. */
 int rc_reader_lag(rc_reader *reader, int64_t *ret, rc_error *err);
 
-/* ---- positions of sources, offsets of sinks ------------------------------------------------- */
+/* ---- positions of sources, offsets of sinks -------------------------------------------------- */
 
 /** Committed offset of a source partition as JSON in `arena`; base == NULL when there is none. */
 int rc_log_position(rc_log *log, const char *connector, rc_slice partition, omc_arena *arena,
@@ -201,14 +199,14 @@ int rc_log_committed(rc_log *log, const char *group, rc_topic *topic, int32_t qu
 /** Forgets a group, so that it no longer holds back retention. */
 int rc_log_group_delete(rc_log *log, const char *group, rc_error *err);
 
-/* ---- the log itself ------------------------------------------------------------------------- */
+/* ---- the log itself -------------------------------------------------------------------------- */
 
 typedef struct rc_log_health {
     bool writable;
-    char text[512];     /**< "" or why not, since when and what to do: "disk full: ...". */
-    int64_t bytes;      /**< On disk; -1 = unknown. */
-    int64_t syncs;      /**< fsync and fdatasync calls so far. */
-    int64_t appended;   /**< Messages stored since the start. */
+    char text[512];   /**< "" or why not, since when and what to do: "disk full: ...". */
+    int64_t bytes;    /**< On disk; -1 = unknown. */
+    int64_t syncs;    /**< fsync and fdatasync calls so far. */
+    int64_t appended; /**< Messages stored since the start. */
     int64_t transactions;
 } rc_log_health;
 void rc_log_health_get(rc_log *log, rc_log_health *ret);
@@ -216,7 +214,7 @@ unsigned rc_log_caps_of(const rc_log *log);
 /** Waits for everything submitted, then closes. NULL is allowed. */
 void rc_log_close(rc_log *log);
 
-/* ---- for back ends: every object begins with its log, every log with its table ---------------- */
+/* ---- for back ends: every object begins with its log, every log with its table --------------- */
 
 typedef struct rc_log_ops {
     unsigned caps;

@@ -57,8 +57,7 @@ const char *rc_chain_class(const rc_chain *chain, size_t i);
  * Applies step `i` alone (its predicate first), so that the caller can retry and report by step.
  * @return 0 = keep, OMC_DROP = dropped, or an error.
  */
-int rc_chain_apply(rc_chain *chain, size_t i, omc_record *record, omc_arena *arena,
-                   rc_error *err);
+int rc_chain_apply(rc_chain *chain, size_t i, omc_record *record, omc_arena *arena, rc_error *err);
 
 RC_DEFINE_CLEANUP(rc_converter, rc_converter_free)
 RC_DEFINE_CLEANUP(rc_chain, rc_chain_free)

@@ -30,7 +30,7 @@ enum rc_json_flags {
 int rc_json_read(rc_slice text, unsigned flags, omc_arena *arena, omc_value *ret, rc_error *err);
 
 enum rc_json_write_flags {
-    RC_JSON_CANONICAL = 1, /**< Keys sorted by bytes: equal maps give equal text. */
+    RC_JSON_CANONICAL = 1,   /**< Keys sorted by bytes: equal maps give equal text. */
     RC_JSON_SORT_NO_TEXT = 2 /**< Do not prefer the kept text of numbers. */
 };
 

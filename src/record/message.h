@@ -23,9 +23,9 @@
 
 /** One message. All slices are borrowed. */
 typedef struct rc_message {
-    rc_slice body; /**< base == NULL: a tombstone (no body). */
-    rc_slice keys; /**< KEYS; base == NULL = none. */
-    rc_slice tags; /**< TAGS; base == NULL = none. */
+    rc_slice body;              /**< base == NULL: a tombstone (no body). */
+    rc_slice keys;              /**< KEYS; base == NULL = none. */
+    rc_slice tags;              /**< TAGS; base == NULL = none. */
     const omc_pair *properties; /**< All others. */
     size_t property_count;
     int64_t born_ms;
@@ -49,8 +49,8 @@ typedef enum rc_side { RC_SIDE_KEY = 1, RC_SIDE_VALUE = 2 } rc_side;
 
 /** @param topic  Target topic (see rc_record_topic). @param[out] side  Set on failure. */
 int rc_message_from_record(const omc_record *record, const char *topic, rc_converter *key,
-                           rc_converter *value, int64_t now_ms, omc_arena *arena,
-                           rc_message *ret, rc_side *side, rc_error *err);
+                           rc_converter *value, int64_t now_ms, omc_arena *arena, rc_message *ret,
+                           rc_side *side, rc_error *err);
 
 /** Queue a message came from; `partition` is shared by all records of the queue. */
 typedef struct rc_origin {

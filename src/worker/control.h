@@ -31,7 +31,7 @@ typedef struct rc_generation {
     omc_config config;
     void *instance; /* connector half; NULL without one */
     omc_connector_context ctx;
-    bool started; /* connector_start was called: connector_stop is due */
+    bool started;           /* connector_start was called: connector_stop is due */
     atomic_bool configured; /* task_configs was called: asking for it again means something */
     size_t task_count;
     const omc_keyvalue **tasks; /* whole configuration of each */
@@ -99,8 +99,8 @@ typedef struct rc_connector {
     int failures;
     int64_t retry_ns;
     bool deleted;
-    bool again;    /* stop, then start with the present configuration */
-    bool stuck;    /* a task of this generation was abandoned: its plugin may still use it */
+    bool again;      /* stop, then start with the present configuration */
+    bool stuck;      /* a task of this generation was abandoned: its plugin may still use it */
     rc_call *call;   /* START or STOP under way */
     rc_error raised; /* by the plugin while it started; code 0 = nothing */
     rc_generation *generation;
@@ -123,7 +123,7 @@ typedef struct rc_op {
     struct rc_op *next;
     rc_op_kind kind;
     rc_arena arena;
-    rc_request request; /* RC_OP_REQUEST: deep copy */
+    rc_request request;        /* RC_OP_REQUEST: deep copy */
     const omc_keyvalue *given; /* configuration as it came: request.config is made from it */
     rc_call *call;
     const char *connector;
@@ -149,7 +149,7 @@ struct rc_worker {
     bool closing; /* stopping, as the control thread knows it */
     rc_connector *connectors;
     rc_call *calls;
-    rc_call *parked; /* checked writes that wait until a deleted connector has ended */
+    rc_call *parked;   /* checked writes that wait until a deleted connector has ended */
     size_t call_count; /* running */
     int64_t next_generation;
     int abandoned;

@@ -31,7 +31,7 @@ typedef struct rc_sink {
     rc_sink_queue *current; /* queue of the present fetch */
     rc_writer *letters;     /* writes dead letters; NULL until the first */
     rc_append *letter_append;
-    bool letters_lost;      /* the log refused some: nothing may be committed any more */
+    bool letters_lost; /* the log refused some: nothing may be committed any more */
     rc_failure failure;
     rc_error refused; /* by report() with errors.tolerance=none in the present put; code 0 = none */
     rc_arena scratch; /* of one commit */
@@ -41,7 +41,7 @@ typedef struct rc_sink {
     int64_t wait_ns;  /* the sink held offsets back: not before this */
     rc_attempt commit_attempt;
     bool started, opened;
-    size_t moved;     /* bytes since the last trim */
+    size_t moved; /* bytes since the last trim */
 } rc_sink;
 
 /* sink_context.c: what the plugin may ask for */

@@ -110,7 +110,7 @@ typedef enum omc_kind {
     OMC_BYTES = 9,
     OMC_ARRAY = 10,
     OMC_MAP = 11,
-    OMC_DATETIME = 12,   /**< `i64`: milliseconds since 1970. */
+    OMC_DATETIME = 12, /**< `i64`: milliseconds since 1970. */
     OMC_STRUCT = 13,
     OMC_NUMBER_TEXT = 14 /**< Schemaless number: only `text` is set, e.g. "1.10". */
 } omc_kind;
@@ -125,12 +125,12 @@ typedef struct omc_value {
     uint8_t kind; /**< omc_kind. */
     uint8_t reserved[7];
     union {
-        bool boolean;                   /**< BOOLEAN */
-        int64_t i64;                    /**< INT8..INT64, DATETIME */
-        double f64;                     /**< FLOAT32 (widened), FLOAT64 */
-        omc_slice bytes;                /**< STRING, BYTES */
-        const struct omc_array *array;  /**< ARRAY */
-        const struct omc_map *map;      /**< MAP */
+        bool boolean;                    /**< BOOLEAN */
+        int64_t i64;                     /**< INT8..INT64, DATETIME */
+        double f64;                      /**< FLOAT32 (widened), FLOAT64 */
+        omc_slice bytes;                 /**< STRING, BYTES */
+        const struct omc_array *array;   /**< ARRAY */
+        const struct omc_map *map;       /**< MAP */
         const struct omc_struct *object; /**< STRUCT */
     } u;
     omc_slice text; /**< Numbers: the text they were read from, else empty. Writers prefer it. */
@@ -173,15 +173,15 @@ typedef struct omc_field {
  * Logical types are schemas with a name (OMC_LOGICAL_*), as in OpenMessaging.
  */
 typedef struct omc_schema {
-    uint8_t type;        /**< omc_kind, INT8..STRUCT. */
-    bool optional;       /**< OpenMessaging's builder makes schemas optional unless told. */
+    uint8_t type;  /**< omc_kind, INT8..STRUCT. */
+    bool optional; /**< OpenMessaging's builder makes schemas optional unless told. */
     bool has_version;
     bool has_default;
     int32_t version;
-    const char *name;    /**< NULL = none. */
-    const char *doc;     /**< NULL = none. */
+    const char *name; /**< NULL = none. */
+    const char *doc;  /**< NULL = none. */
     omc_value default_value;
-    size_t field_count;  /**< STRUCT. */
+    size_t field_count; /**< STRUCT. */
     const omc_field *fields;
     omc_keyvalue parameters;
     const struct omc_schema *key_schema;   /**< MAP. */
@@ -230,11 +230,11 @@ typedef struct omc_record {
     omc_position position;
     const omc_keyvalue *extensions; /**< NULL = none. Written as `connect-ext-<key>`. */
     const omc_keyvalue *properties; /**< Raw message properties, for sources that copy messages. */
-    const char *topic;     /**< Source: target topic, NULL = extension `topic`, else the
-                                connector's `connect.topicname`. Sink: topic it came from. */
-    int32_t queue;         /**< Source: wanted queue or -1 (default). Sink: queue it came from. */
-    int32_t flag;          /**< Message flag, opaque to the broker. */
-    int64_t born_ms;       /**< 0 = now. */
+    const char *topic;              /**< Source: target topic, NULL = extension `topic`, else the
+                                         connector's `connect.topicname`. Sink: topic it came from. */
+    int32_t queue;   /**< Source: wanted queue or -1 (default). Sink: queue it came from. */
+    int32_t flag;    /**< Message flag, opaque to the broker. */
+    int64_t born_ms; /**< 0 = now. */
     void *reserved[2];
 } omc_record;
 
@@ -280,7 +280,7 @@ static inline omc_record *omc_batch_add(omc_batch *batch)
     return rec;
 }
 
-/* ---- small builders ---------------------------------------------------------------------- */
+/* ---- small builders -------------------------------------------------------------------------- */
 
 static inline omc_value omc_null(void)
 {

@@ -46,8 +46,8 @@ enum omc_code {
 
 /** One error. Zero it (`omc_error err = {0};`) before the first use. 1,024 bytes. */
 typedef struct omc_error {
-    int32_t code;   /**< enum omc_code, positive; 0 = none. */
-    uint32_t flags; /**< OMC_ERR_*. */
+    int32_t code;                 /**< enum omc_code, positive; 0 = none. */
+    uint32_t flags;               /**< OMC_ERR_*. */
     char msg[OMC_ERROR_TEXT_MAX]; /**< UTF-8, NUL-terminated, cut when longer. */
 } omc_error;
 

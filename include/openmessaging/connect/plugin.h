@@ -48,9 +48,14 @@ typedef enum omc_plugin_kind {
     OMC_CONVERTER = 5
 } omc_plugin_kind;
 
-typedef enum omc_log_level { OMC_DEBUG = 0, OMC_INFO = 1, OMC_WARN = 2, OMC_ERROR = 3 } omc_log_level;
+typedef enum omc_log_level {
+    OMC_DEBUG = 0,
+    OMC_INFO = 1,
+    OMC_WARN = 2,
+    OMC_ERROR = 3
+} omc_log_level;
 
-/* ---- configuration ----------------------------------------------------------------------- */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 /**
  * A checked configuration. `raw` holds every key as the user wrote it; `options` points to the
@@ -62,7 +67,7 @@ typedef struct omc_config {
     const void *options;
 } omc_config;
 
-/* ---- host services ----------------------------------------------------------------------- */
+/* ---- host services --------------------------------------------------------------------------- */
 
 /** Given to omc_plugin_entry(); lives as long as the process. Any thread. */
 typedef struct omc_host {
@@ -75,23 +80,23 @@ typedef struct omc_host {
 } omc_host;
 
 /** What every task context offers. `host` is the host's own. */
-#define OMC_TASK_CONTEXT                                                                          \
-    uint32_t size;                                                                                \
-    const char *connector; /**< Connector name. */                                                \
-    const char *task;      /**< Task name, "<connector>-<id>". */                                 \
-    int32_t task_id;                                                                              \
-    int32_t task_count;                                                                           \
-    const omc_config *config;                                                                     \
-    const omc_host *services;                                                                     \
-    /** Readable (poll(2), POLLIN) as long as the task should return to the host at once: stop,   \
-        pause or wake-up. A blocking call of the task waits on it beside its own descriptors. */  \
-    int wake_fd;                                                                                  \
-    void *host;                                                                                   \
-    /** Adds `delta` to a counter of this plugin, shown as                                        \
-        rocketmq_connect_plugin_<name>_total{connector,task}. `name`: [a-z0-9_], 48 bytes, at     \
-        most 16 names per task; more are dropped with one log line. */                            \
-    void (*count)(void *host, const char *name, int64_t delta);                                   \
-    /** One log line of this task. */                                                             \
+#define OMC_TASK_CONTEXT                                                                         \
+    uint32_t size;                                                                               \
+    const char *connector; /**< Connector name. */                                               \
+    const char *task;      /**< Task name, "<connector>-<id>". */                                \
+    int32_t task_id;                                                                             \
+    int32_t task_count;                                                                          \
+    const omc_config *config;                                                                    \
+    const omc_host *services;                                                                    \
+    /** Readable (poll(2), POLLIN) as long as the task should return to the host at once: stop,  \
+        pause or wake-up. A blocking call of the task waits on it beside its own descriptors. */ \
+    int wake_fd;                                                                                 \
+    void *host;                                                                                  \
+    /** Adds `delta` to a counter of this plugin, shown as                                       \
+        rocketmq_connect_plugin_<name>_total{connector,task}. `name`: [a-z0-9_], 48 bytes, at    \
+        most 16 names per task; more are dropped with one log line. */                           \
+    void (*count)(void *host, const char *name, int64_t delta);                                  \
+    /** One log line of this task. */                                                            \
     void (*log)(void *host, omc_log_level level, const char *fmt, ...) OMC_PRINTF(3, 4)
 
 /** What a connector (not a task) may ask of its host. Any thread, until connector_stop returns. */
@@ -114,8 +119,8 @@ typedef struct omc_source_context {
      * @param arena     Holds the result; NULL = the task's own, valid until after stop().
      * @param[out] ret  Set on success; NULL when nothing was committed.
      */
-    int (*read_offset)(void *host, const omc_map *partition, omc_arena *arena,
-                       const omc_map **ret, omc_error *err);
+    int (*read_offset)(void *host, const omc_map *partition, omc_arena *arena, const omc_map **ret,
+                       omc_error *err);
 } omc_source_context;
 
 /** A queue of a topic, as a sink sees it (Java: RecordPartition). */
@@ -151,7 +156,7 @@ typedef struct omc_sink_context {
     int (*report)(void *host, const omc_record *record, const omc_error *why, omc_error *err);
 } omc_sink_context;
 
-/* ---- connectors -------------------------------------------------------------------------- */
+/* ---- connectors ------------------------------------------------------------------------------ */
 
 /** Collects the configurations of tasks in task_configs(). */
 typedef struct omc_task_configs {
@@ -163,15 +168,15 @@ typedef struct omc_task_configs {
 } omc_task_configs;
 
 /** The connector half, shared by sources and sinks. Without task_configs there is one task. */
-#define OMC_CONNECTOR_OPS                                                                         \
-    uint32_t size;                                                                                \
-    uint32_t flags; /**< OMC_SOURCE_*, OMC_SINK_* */                                              \
-    size_t connector_state_size; /**< Zeroed by the host; 0 = no connector half. */              \
-    size_t task_state_size;      /**< Zeroed by the host. */                                      \
-    /** Checks what the option table cannot (combinations, reachability is not its job). */       \
-    int (*validate)(const omc_config *config, omc_error *err);                                    \
-    int (*connector_start)(void *connector, const omc_connector_context *ctx, omc_error *err);    \
-    int (*task_configs)(void *connector, int max_tasks, omc_task_configs *out, omc_error *err);   \
+#define OMC_CONNECTOR_OPS                                                                       \
+    uint32_t size;                                                                              \
+    uint32_t flags;              /**< OMC_SOURCE_*, OMC_SINK_* */                               \
+    size_t connector_state_size; /**< Zeroed by the host; 0 = no connector half. */             \
+    size_t task_state_size;      /**< Zeroed by the host. */                                    \
+    /** Checks what the option table cannot (combinations, reachability is not its job). */     \
+    int (*validate)(const omc_config *config, omc_error *err);                                  \
+    int (*connector_start)(void *connector, const omc_connector_context *ctx, omc_error *err);  \
+    int (*task_configs)(void *connector, int max_tasks, omc_task_configs *out, omc_error *err); \
     void (*connector_stop)(void *connector)
 
 /** flags: poll continues exactly after any committed position (files, logs, sequences). */
@@ -181,9 +186,9 @@ typedef struct omc_task_configs {
 
 /** What became of one record of a batch. */
 typedef struct omc_send_result {
-    uint8_t status;      /**< 0 = stored, 1 = dropped by a transform, 2 = skipped after an error. */
+    uint8_t status; /**< 0 = stored, 1 = dropped by a transform, 2 = skipped after an error. */
     uint8_t reserved[3];
-    int32_t queue;       /**< Stored: where. */
+    int32_t queue; /**< Stored: where. */
     int64_t offset;
     const char *topic;
     const char *broker;
@@ -241,7 +246,7 @@ typedef struct omc_sink_ops {
     void (*stop)(void *task);
 } omc_sink_ops;
 
-/* ---- transforms, predicates, converters -------------------------------------------------- */
+/* ---- transforms, predicates, converters ------------------------------------------------------ */
 
 typedef struct omc_transform_ops {
     uint32_t size;
@@ -283,7 +288,7 @@ typedef struct omc_converter_ops {
     void (*stop)(void *state);
 } omc_converter_ops;
 
-/* ---- the plugin -------------------------------------------------------------------------- */
+/* ---- the plugin ------------------------------------------------------------------------------ */
 
 /** One plugin. Constant; instances are made by the host. */
 typedef struct omc_plugin {
@@ -291,10 +296,10 @@ typedef struct omc_plugin {
     uint32_t size; /**< sizeof(omc_plugin) of that header. */
     uint32_t kind; /**< omc_plugin_kind. */
     uint32_t flags;
-    const char *name;    /**< "file-source": [a-z0-9-]. */
-    const char *classes; /**< Java class names it answers to, comma separated; may be NULL. */
-    const char *version; /**< "1.0.0" */
-    const char *doc;     /**< One sentence. */
+    const char *name;          /**< "file-source": [a-z0-9-]. */
+    const char *classes;       /**< Java class names it answers to, comma separated; may be NULL. */
+    const char *version;       /**< "1.0.0" */
+    const char *doc;           /**< One sentence. */
     const omc_option *options; /**< Option table; NULL = any key is accepted. */
     uint32_t option_count;
     uint32_t option_size; /**< sizeof(omc_option) of its header. */

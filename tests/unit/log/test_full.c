@@ -255,7 +255,7 @@ static void retention_makes_room(void **state)
     OK(rc_log_bounds(d->bed.log, topic, 0, &min, &max, &err));
     assert_true(min > 0);
     assert_int_equal(max, 60 * EACH);
-    (void)rc_log_group_delete(d->bed.log, "g", &err); /* behind what retention does meanwhile */
+    (void)rc_log_group_delete(d->bed.log, "g", &err);     /* behind what retention does meanwhile */
     OK(rc_reader_seek(reader, topic, 0, max - 10, &err)); /* another read, not from memory */
     assert_int_equal(rc_reader_fetch(reader, 10, 1 << 20, 0, &fetch, &err), 10);
     assert_int_equal(removed_but_open(), 0);
