@@ -11,8 +11,10 @@
 
 #include "base/diag.h"
 
+/* What a task has done for good. Records that were put and not committed come again after the
+ * restart: a sink whose flush fails every time makes no progress, only copies. */
 #define PROGRESS(metrics) \
-    (rc_metric_get(metrics, RC_TM_WRITTEN) + rc_metric_get(metrics, RC_TM_PUT))
+    (rc_metric_get(metrics, RC_TM_WRITTEN) + rc_metric_get(metrics, RC_TM_COMMITS))
 
 /* Who a task's reports are about; lives as long as the task. */
 typedef struct task_ref {
@@ -119,17 +121,22 @@ static rc_command command_of(const rc_connector *c)
 
 static void task_failed(rc_worker *worker, rc_connector *c, rc_task_slot *slot, const rc_error *why)
 {
+    rc_error told = *why;
     int64_t delay;
 
     if (slot->metrics && PROGRESS(slot->metrics) > slot->progress)
         slot->failures = 0;
     delay = restart_delay(worker, ++slot->failures, why);
     if (delay < 0) {
+        if (restartable(why))
+            (void)rc_wrap(&told, 0,
+                          "given up after %d restarts without progress (task.restart.max)",
+                          slot->failures - 1);
         rc_error_line(
             c->name,
             "task %d FAILED until it is restarted (rocketmq-connect connector restart %s): %s",
-            slot->id, c->name, why->msg);
-        slot_state(worker, slot, RC_STATE_FAILED, why);
+            slot->id, c->name, told.msg);
+        slot_state(worker, slot, RC_STATE_FAILED, &told);
         return;
     }
     rc_warn(c->name, "task %d failed, restart in %lld ms: %s", slot->id,
@@ -446,7 +453,8 @@ void rc_lifecycle_task_state(rc_worker *worker, const rc_op *op)
     if (!slot || slot->stopping)
         return;
     if (op->state == RC_STATE_STALLED)
-        rc_warn(c->name, "task %d STALLED: %s", slot->id, op->err.msg);
+        rc_warn(c->name, "task %d STALLED, it is tried again until it works: %s", slot->id,
+                op->err.msg);
     else if (slot->state != op->state)
         rc_info(c->name, "task %d %s", slot->id, rc_state_name(op->state));
     slot_state(worker, slot, op->state, op->state == RC_STATE_STALLED ? &op->err : NULL);

@@ -88,6 +88,7 @@ static int ctx_report(void *host, const omc_record *record, const omc_error *why
     rc_sink *s = sink_of(host);
     rc_task *task = s->task;
     int64_t index = record_index(s, record);
+    int r;
 
     if (index < 0)
         return rc_fail(err, OMC_EINVAL, "the reported record is not one of the present put");
@@ -113,8 +114,10 @@ static int ctx_report(void *host, const omc_record *record, const omc_error *why
     s->failure.queue = record->queue;
     s->failure.offset = s->failure.message->offset;
     s->failure.err = *why;
-    s->message_of[index] |= RC_SINK_REPORTED;
-    return rc_sink_skip(s, err);
+    r = rc_sink_skip(s, err);
+    if (r >= 0) /* else its letter is still owed: the next try reports it again */
+        s->message_of[index] |= RC_SINK_REPORTED;
+    return r;
 }
 
 void rc_sink_fill_context(rc_sink *s)

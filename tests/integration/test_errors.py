@@ -265,6 +265,31 @@ def test_a_reported_record_fails_the_sink_without_tolerance(errors):
         assert part in trace, trace
 
 
+def test_a_put_that_is_tried_again_reports_no_record_twice(errors):
+    assert errors.create("source", connector__class="trouble-source", connect__topicname="t",
+                         count="10", batch="10").status == 200
+    assert errors.create("sink", connector__class="trouble-sink", connect__topicnames="t",
+                         report__every="5", fail="put_late", fail__times="3",
+                         fail__retriable="true", errors__retry__delay__max__ms="5",
+                         **{k.replace("__", "."): v for k, v in
+                            {**ALL, **LETTERS, **CONTEXT}.items()}).status == 200
+    wait_until("the commit", lambda: committed(errors) == 10)
+    assert metric(errors, "retries_total", "sink") == 3
+    assert metric(errors, "records_skipped_total", "sink") == 2
+    assert [m["body"] for m in messages(errors, "letters")] == ["trouble-4", "trouble-9"]
+
+
+def test_a_sink_that_ignores_a_refusal_loses_nothing(errors):
+    """Without tolerance report() fails; a sink that goes on must not get the offset committed."""
+    assert errors.create("source", connector__class="trouble-source", connect__topicname="t",
+                         count="10").status == 200
+    assert errors.create("sink", connector__class="trouble-sink", connect__topicnames="t",
+                         report__every="3", report__ignored="true").status == 200
+    trace = wait_failed(errors, "sink")
+    assert "offset" in trace and "reported as told" in trace
+    assert committed(errors) <= 2
+
+
 # ---- calls that fail ------------------------------------------------------------------------------
 
 
@@ -291,6 +316,22 @@ def test_a_source_that_fails_for_a_while_loses_nothing(errors):
     wait_lines(errors, [f"trouble-{n}" for n in range(50)])
     assert metric(errors, "retries_total", "source") == 4
     assert metric(errors, "restarts_total", "source") == 0
+
+
+def test_a_sink_that_never_gets_durable_is_given_up(make_worker):
+    """Records that are put again and again are no progress."""
+    worker = make_worker(pluginPaths=TROUBLE, offsetCommitIntervalMsConfig="10ms", **{
+        "task.restart.delay": "5ms", "task.restart.delay.max": "10ms",
+        "task.restart.max": "3"}).start()
+    assert worker.create("source", connector__class="trouble-source", connect__topicname="t",
+                         count="5").status == 200
+    assert worker.create("sink", connector__class="trouble-sink", connect__topicnames="t",
+                         path=str(worker.folder / "out.txt"), fail="flush", fail__times="-1",
+                         after="1").status == 200
+    trace = wait_failed(worker, "sink")
+    assert "given up after 3 restarts" in trace and "task.restart.max" in trace, trace
+    assert len(read_lines(worker)) == 4 * 5
+    assert committed(worker) == 0
 
 
 def test_a_stalled_task_shows_why(errors):

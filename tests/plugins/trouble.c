@@ -7,7 +7,7 @@
  * `trouble-sink` (org.example.TroubleSinkConnector) appends values to `path`, one per line.
  *
  * Calls are named: validate connector_start task_configs connector_stop init start open close poll
- * put flush pre_commit commit stop.
+ * put put_late (the end of put, when all is written) flush pre_commit commit stop.
  *
  *   block          call that never returns (it ignores wake_fd)
  *   crash          call that dies of a trap
@@ -22,7 +22,8 @@
  *   null.every     source: every n-th value is null (0 = none)
  *   tasks          number of tasks task_configs makes (1), at most max.tasks
  *   slow           sink: time each put takes (0)
- *   report.every   sink: every n-th record is reported as refused (0 = none)
+ *   report.every   sink: every n-th record is reported as refused (0 = none); report.ignored
+ *                  (false) = it does not look at the answer
  *   path           sink: file the values go to; empty = nowhere
  *   text           source: what values begin with ("trouble")
  *
@@ -41,12 +42,12 @@
 typedef struct options {
     const char *block, *crash, *fail, *fail_text, *path, *text;
     int64_t fail_times, after, count, batch, interval_ms, null_every, tasks, slow_ms, report_every;
-    bool fail_retriable, fail_fatal, raise, finish, key;
+    bool fail_retriable, fail_fatal, raise, finish, key, report_ignored;
 } options;
 
 #define CALLS                                                                                   \
     "none|validate|connector_start|task_configs|connector_stop|init|start|open|close|poll|put|" \
-    "flush|pre_commit|commit|stop"
+    "put_late|flush|pre_commit|commit|stop"
 #define AT(member) offsetof(options, member)
 #define CALL_OPTION(name_, member)                                                              \
     {                                                                                           \
@@ -93,6 +94,7 @@ static const omc_option table[] = {
     INT_OPTION("tasks", "1", tasks),
     TIME_OPTION("slow", slow_ms),
     INT_OPTION("report.every", "0", report_every),
+    BOOL_OPTION("report.ignored", "false", report_ignored),
     TEXT_OPTION("path", NULL, path),
     TEXT_OPTION("text", "trouble", text),
 };
@@ -401,10 +403,14 @@ static int sink_put(void *task, const omc_batch *batch, omc_error *err)
 
             (void)omc_fail(&why, OMC_EFORMAT, 0, "reported as told");
             r = s->ctx->report(s->ctx->host, rec, &why, err);
+            if (s->o->report_ignored)
+                r = 0;
         } else {
             r = write_value(s, rec, err);
         }
     }
+    if (r == 0)
+        r = sink_call(s, "put_late", err);
     return r;
 }
 
