@@ -401,7 +401,6 @@ void rc_lifecycle_call_done(rc_worker *worker, rc_call *call)
 void rc_lifecycle_call_expired(rc_worker *worker, rc_call *call)
 {
     rc_connector *c = rc_control_find(worker, call->connector);
-    const rc_worker_config *config = worker->setup.config;
     bool starting = call->kind == RC_CALL_START;
     rc_error why = {0};
 
@@ -410,7 +409,7 @@ void rc_lifecycle_call_expired(rc_worker *worker, rc_call *call)
                       "%s has not returned for %lld ms; its thread is left alone",
                       call->kind == RC_CALL_CHECK ? "validate of the connector"
                                                   : "the scan of the plugin paths",
-                      (long long)config->start_timeout_ms);
+                      (long long)call->timeout_ms);
         rc_requests_refuse(RC_TAKE(call->request), OMC_ETIMEDOUT, why.msg);
         return;
     }
@@ -422,8 +421,7 @@ void rc_lifecycle_call_expired(rc_worker *worker, rc_call *call)
     (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_FATAL,
                    "%s of the connector has not returned for %lld ms; its thread is left alone. "
                    "Find out what the plugin waits for, then restart the connector",
-                   starting ? "start" : "stop",
-                   (long long)(starting ? config->start_timeout_ms : config->stop_timeout_ms));
+                   starting ? "start" : "stop", (long long)call->timeout_ms);
     rc_error_line(c->name, "STUCK: %s", why.msg);
     rc_lifecycle_state(worker, c, RC_STATE_STUCK, &why);
     if (c->deleted || !wanted(worker, c) || c->again)

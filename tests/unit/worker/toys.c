@@ -6,6 +6,7 @@
 #include "toys.h"
 
 #include "record/plugins.h"
+#include "worker/hooks.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -257,7 +258,8 @@ static const omc_plugin sink_plugin = {.abi = OMC_ABI_CURRENT,
 /* ---- the rig
  * ------------------------------------------------------------------------------------------ */
 
-static const omc_plugin *const toy_plugins[] = {&source_plugin, &sink_plugin, NULL};
+static const omc_plugin *const toy_plugins[] = {
+    &source_plugin, &sink_plugin, &hook_source, &hook_sink, &bare_source, &bare_sink, NULL};
 static const omc_plugin *const *const builtin[] = {toy_plugins, rc_converter_plugins,
                                                    rc_transform_plugins, rc_predicate_plugins,
                                                    NULL};
@@ -295,6 +297,7 @@ void toy_rig_open(toy_rig *rig, void (*tune)(rc_worker_config *config))
 
     memset(rig, 0, sizeof *rig);
     toys_reset();
+    hooks = (toy_hooks){0};
     (void)snprintf(rig->dir, sizeof rig->dir, "/tmp/rc-worker-XXXXXX");
     if (!mkdtemp(rig->dir))
         abort();
@@ -391,7 +394,8 @@ static void look_at(const rc_reply *reply, void *arg)
     if (reply->count == 0)
         return;
     trace = view->trace;
-    l->state = view->state;
+    if (l->task < 0)
+        l->state = view->state;
     if (l->task >= 0) {
         if ((size_t)l->task >= view->task_count)
             return;
