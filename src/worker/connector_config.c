@@ -103,7 +103,10 @@
          .type = OMC_OPT_STRING,                                                                   \
          .default_value = "",                                                                      \
          .offset = AT(dlq_topic),                                                                  \
-         .doc = "Topic that gets the original message of every skipped record; empty = none."},    \
+         .doc =                                                                                    \
+             "Topic that gets the original message of every skipped record; empty = none. A body " \
+             "that is too large for it is cut; `__connect.errors.body.length` then says its "      \
+             "length."},                                                                           \
         {.name = "errors.deadletterqueue.write.queue.nums",                                        \
          .type = OMC_OPT_INT,                                                                      \
          .default_value = "8",                                                                     \

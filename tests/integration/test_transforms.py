@@ -6,6 +6,8 @@ transforms, with kinds and schemas. Expected values are what the Java runtime ma
 documentation of a transform says otherwise.
 """
 import json
+import random
+import struct
 
 import pytest
 from conftest import BUILD, FILE_SINK, FILE_SOURCE, wait_until
@@ -179,23 +181,34 @@ def test_bytes_pass_through(pipe):
                out.read_bytes() == pipe.input.read_bytes())
 
 
-@pytest.mark.parametrize("name,body,kind,shown", [
-    ("ShortConverter", "1234", "int16", 1234), ("IntegerConverter", "-5", "int32", -5),
-    ("LongConverter", "9007199254740993", "int64", 9007199254740993),
-    ("FloatConverter", "1.5", "float", 1.5), ("DoubleConverter", "0.1", "double", 0.1)])
-def test_primitive_converters_know_their_class_names(pipe, name, body, kind, shown):
-    """Bodies are big-endian as in Java: what a text of another length gives is an error."""
-    pipe.write(body)
+@pytest.mark.parametrize("tail", [b"", b"\n", b"\r\n", b"\r"], ids=["none", "lf", "crlf", "cr"])
+def test_a_binary_file_arrives_byte_for_byte(pipe, tail):
+    content = random.Random(5).randbytes(300000) + tail
+    pipe.input.write_bytes(content)
+    out = pipe.worker.folder / "out.bin"
+    pipe.source(value__converter=STRING, line__terminator="keep", bounded="true")
+    assert pipe.worker.create("file", connector__class=FILE_SINK, filename=str(out),
+                              connect__topicnames="t", append__newline="false",
+                              value__converter=CONVERTERS + "ByteArrayConverter").status == 200
+    wait_until("all bytes", lambda: out.exists() and out.stat().st_size >= len(content))
+    assert out.read_bytes() == content
+
+
+@pytest.mark.parametrize("name,layout,kind,number", [
+    ("ShortConverter", ">h", "int16", 1234), ("IntegerConverter", ">i", "int32", -5),
+    ("LongConverter", ">q", "int64", 9007199254740993),
+    ("FloatConverter", ">f", "float", 1.5), ("DoubleConverter", ">d", "double", 0.1)])
+def test_primitives_are_big_endian(pipe, name, layout, kind, number):
+    pipe.input.write_bytes(struct.pack(layout, number) + b"\n")
     pipe.source()
-    size = {"int16": 2, "int32": 4, "int64": 8, "float": 4, "double": 8}[kind]
-    answer = pipe.show(value__converter=CONVERTERS + name)
-    assert answer.status == 200, answer
-    if len(body) == size:
-        pipe.records(1)
-        return
+    assert pipe.show(value__converter=CONVERTERS + name).status == 200
+    record, = pipe.records(1)
+    assert (record["type"], record["value"]) == (kind, number)
+    # A body of another length fails with the length it should have.
+    pipe.write("x" * 9)
     wait_until("FAILED", lambda: pipe.worker.states("show")[1] == ["FAILED"])
     trace = pipe.worker.status("show")["tasks"][0]["trace"]
-    assert "offset 0" in trace and str(size) in trace, trace
+    assert "offset 1" in trace and str(struct.calcsize(layout)) in trace and "9" in trace, trace
 
 
 def test_unknown_options_of_a_converter_are_refused(pipe):
