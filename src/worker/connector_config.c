@@ -276,6 +276,11 @@ static void check_topics(const rc_connector_plan *plan, rc_problems *problems)
     if (options->dlq_topic[0] && rc_topic_name_check(options->dlq_topic, &err) < 0)
         rc_problem_add(problems, false, "errors.deadletterqueue.topic.name", options->dlq_topic,
                        "%s", err.msg);
+    for (size_t i = 0; i < options->topics.count; i++)
+        if (strcmp(options->topics.items[i], options->dlq_topic) == 0)
+            rc_problem_add(problems, false, "errors.deadletterqueue.topic.name", options->dlq_topic,
+                           "the connector reads this topic itself, so that each dead letter would "
+                           "make another, for ever; name another topic");
     if (options->group && rc_topic_name_check(options->group, &err) < 0)
         rc_problem_add(problems, false, "task.group.id", options->group, "%s", err.msg);
 }

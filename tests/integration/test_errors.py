@@ -463,6 +463,24 @@ def test_a_source_skips_and_keeps_what_its_transforms_refuse(errors):
     assert properties["__connect.errors.connector.name"] == "source"
 
 
+def test_a_record_that_is_too_large_as_a_message_is_skipped(errors):
+    """3 MiB of quotes are 6 MiB as JSON; the letter has the line as it was."""
+    quotes = '"' * (3 << 20)
+    write_lines(errors, ["small", quotes, "last"])
+    assert errors.create("source", connector__class=FILE_SOURCE, connect__topicname="t",
+                         filename=str(errors.folder / "in.txt"), line__max__bytes="3500000",
+                         value__converter=JSON, value__converter__schemas__enable="false",
+                         **{k.replace("__", "."): v for k, v in
+                            {**ALL, **LETTERS, **CONTEXT}.items()}).status == 200
+    sink(errors)
+    wait_lines(errors, ["small", "last"])
+    assert metric(errors, "records_skipped_total", "source") == 1
+    letter, = messages(errors, "letters")
+    assert letter["body"] == quotes
+    assert letter["properties"]["__connect.errors.stage"] == "ROCKETMQ_PRODUCE"
+    assert "larger than the limit" in letter["properties"]["__connect.errors.exception.message"]
+
+
 def test_filtered_records_are_counted_and_not_written(errors):
     def create():
         return errors.create(

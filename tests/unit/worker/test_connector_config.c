@@ -192,6 +192,8 @@ static void refusals_name_key_and_cure(void **state)
         {SOURCE "value.converter.schemas.enable=true\n", "value.converter", "schemas.enable"},
         {SOURCE "transforms=t\n", "transforms.t.class", "transforms.t.class"},
         {"connector.class=test-sink\nhost=h\n", "connect.topicnames", "separated by ';'"},
+        {SINK "errors.deadletterqueue.topic.name=t\n", "errors.deadletterqueue.topic.name",
+         "each dead letter would make another"},
         {SINK "task.group.id=a b\n", "task.group.id", "not allowed"},
         {SINK "consume.from.where=END\n", "consume.from.where", "CONSUME_FROM_LAST_OFFSET"},
     };
