@@ -38,6 +38,20 @@ def test_a_last_line_without_newline_counts(pipeline):
     assert pipeline.output.read_bytes() == b"first\nlast\n"
 
 
+@pytest.mark.parametrize("content", [b"a\r\nb\n\r\nlast", b"no end", b"\n\r\n", b"x" * 3000000],
+                         ids=["mixed", "none", "empty lines", "long"])
+def test_line_ends_are_kept_on_request(pipeline, content):
+    pipeline.write("""\
+name: copy
+source: {class: file-source, filename: in.txt, bounded: true, line.terminator: keep, long.lines: split}
+sink: {class: file-sink, filename: out.txt, append.newline: false}
+""")
+    pipeline.input.write_bytes(content)
+    result = pipeline.run()
+    assert result.code == 0, result
+    assert pipeline.output.read_bytes() == content
+
+
 def test_a_second_run_finds_nothing_new(pipeline):
     pipeline.input.write_bytes(random_lines(100))
     assert pipeline.run().code == 0
