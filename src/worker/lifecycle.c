@@ -128,7 +128,7 @@ static void task_failed(rc_worker *worker, rc_connector *c, rc_task_slot *slot, 
         slot->failures = 0;
     delay = restart_delay(worker, ++slot->failures, why);
     if (delay < 0) {
-        if (restartable(why))
+        if (restartable(why) && slot->failures > 1)
             (void)rc_wrap(&told, 0,
                           "given up after %d restarts without progress (task.restart.max)",
                           slot->failures - 1);
