@@ -342,6 +342,7 @@ int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, co
     r = find_class(registry, config, arena, &plan, problems, err);
     if (r < 0)
         return r;
+    RC_ASSERT(plan.plugin);
     if (strcmp(given, name) != 0)
         rc_problem_add(problems, false, "name", given,
                        "the connector is called '%s' in the request; use one name", name);
