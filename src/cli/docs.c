@@ -42,7 +42,7 @@ static int docs_connectors(const rc_args *args, rc_buf *out, rc_error *err)
     const rc_plugin_info *infos;
     rc_arena arena;
     size_t count;
-    int r = rc_service_registry(NULL, args->connectors, &registry, err);
+    int r = rc_service_registry(NULL, args->connectors, true, &registry, err);
 
     if (r < 0)
         return r;

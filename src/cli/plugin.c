@@ -6,19 +6,23 @@
 #include "cli/client.h"
 #include "cli/service.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
-static int local_registry(const rc_args *args, rc_registry **ret, rc_error *err)
+static int local_registry(const rc_args *args, bool warn, rc_registry **ret, rc_error *err)
 {
     rc_worker_config config = {0};
     const char *paths[RC_CLI_GIVEN_MAX];
     size_t count = 0;
 
-    while ((paths[count] = rc_args_nth(args, "path", count)))
+    while ((paths[count] = rc_args_nth(args, "path", count))) {
+        if (access(paths[count], R_OK) < 0)
+            return rc_fail_errno(err, errno, "--path '%s'", paths[count]);
         count++;
+    }
     config.plugin_paths = (omc_list){count, paths};
-    return rc_service_registry(&config, args->connectors, ret, err);
+    return rc_service_registry(&config, args->connectors, warn, ret, err);
 }
 
 static json_t *local_list(rc_registry *registry)
@@ -44,48 +48,94 @@ static json_t *local_list(rc_registry *registry)
     return list;
 }
 
+static json_t *local_refused(rc_registry *registry)
+{
+    const rc_refusal *refusals;
+    json_t *list = json_array();
+    rc_arena arena;
+    size_t count;
+
+    rc_arena_init(&arena, 4 << 10);
+    count = rc_registry_refusals(registry, &arena.pub, &refusals);
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "location", refusals[i].file,
+                                                    "error", refusals[i].why.msg));
+    rc_arena_release(&arena);
+    return list;
+}
+
+static int worker_lists(const rc_client *client, json_t **plugins, json_t **refused, rc_error *err)
+{
+    int r = rc_client_call(client, "GET", "/connector-plugins?connectorsOnly=false", NULL, plugins,
+                           err);
+
+    if (r < 0)
+        return r;
+    r = rc_client_call(client, "GET", "/connector-plugins?refused=true", NULL, refused, err);
+    if (r < 0)
+        json_decref(*plugins);
+    return r;
+}
+
 /* From the worker, or from this program when no worker was asked for and none answers. */
-static int get_list(const rc_args *args, json_t **ret, rc_error *err)
+static int get_lists(const rc_args *args, json_t **plugins, json_t **refused, rc_error *err)
 {
     RC_AUTO(rc_registry) registry = NULL;
-    rc_client client;
+    rc_client client = {0};
     int r = rc_args_has(args, "path") ? -OMC_ECONNECT : rc_client_open(args, &client, err);
 
     if (r == 0)
-        r = rc_client_call(&client, "GET", "/connector-plugins?connectorsOnly=false", NULL, ret,
-                           err);
-    else
-        client.url_given = false;
+        r = worker_lists(&client, plugins, refused, err);
     if (r == 0 || client.url_given)
         return r;
-    r = local_registry(args, &registry, err);
+    r = local_registry(args, false, &registry, err);
     if (r < 0)
         return r;
-    *ret = local_list(registry);
+    *plugins = local_list(registry);
+    *refused = local_refused(registry);
     return 0;
+}
+
+static int print_lists(const json_t *plugins, const json_t *refused)
+{
+    rc_table table = {0};
+    const json_t *item;
+    size_t i;
+    int r;
+
+    rc_table_row(&table, "TYPE", "NAME", "VERSION", "CLASS", NULL);
+    json_array_foreach(plugins, i, item)
+        rc_table_row(&table, rc_json_text(item, "type"), rc_json_text(item, "name"),
+                     rc_json_text(item, "version"), rc_json_text(item, "class"), NULL);
+    r = rc_table_print(&table);
+    if (r != RC_EXIT_OK || json_array_size(refused) == 0)
+        return r;
+    (void)putchar('\n');
+    rc_table_row(&table, "REFUSED", "WHY", NULL);
+    json_array_foreach(refused, i, item)
+        rc_table_row(&table, rc_json_text(item, "location"), rc_json_text(item, "error"), NULL);
+    return rc_table_print(&table);
 }
 
 static int run_list(rc_args *args)
 {
-    rc_table table = {0};
     rc_error err = {0};
-    json_t *list, *item;
-    size_t i;
+    json_t *plugins, *refused;
     int r;
 
-    if (get_list(args, &list, &err) < 0)
+    if (get_lists(args, &plugins, &refused, &err) < 0)
         return rc_exit_print(&err);
     if (rc_args_has(args, "json")) {
-        r = rc_json_print(list);
-        json_decref(list);
+        json_t *both = json_pack("{s:o, s:o}", "plugins", plugins, "refused", refused);
+
+        r = rc_json_print(both);
+        json_decref(both);
         return r;
     }
-    rc_table_row(&table, "TYPE", "NAME", "VERSION", "CLASS", NULL);
-    json_array_foreach(list, i, item)
-        rc_table_row(&table, rc_json_text(item, "type"), rc_json_text(item, "name"),
-                     rc_json_text(item, "version"), rc_json_text(item, "class"), NULL);
-    json_decref(list);
-    return rc_table_print(&table);
+    r = print_lists(plugins, refused);
+    json_decref(plugins);
+    json_decref(refused);
+    return r;
 }
 
 static int run_probe(rc_args *args)
@@ -112,7 +162,7 @@ static int run_describe(rc_args *args)
     rc_error err = {0};
     int r;
 
-    if (local_registry(args, &registry, &err) < 0)
+    if (local_registry(args, true, &registry, &err) < 0)
         return rc_exit_print(&err);
     plugin = find_any(registry, args->items[0]);
     if (!plugin) {
@@ -147,7 +197,7 @@ const rc_command rc_plugin_commands[] = {
      .args = "",
      .summary = "List connectors, transforms and converters.",
      .help = "\nAsks the worker; without one (and without --url) it lists what this program has "
-             "built in.",
+             "built in.\nFiles that were refused are listed below, with the reason.",
      .options = list_options,
      .run = run_list},
     {.name = "plugin describe",

@@ -4,8 +4,8 @@
  * the loop: every change of state, and every tick of the progress timer, asks the worker for a
  * list, whose reply (on the control thread) is copied and posted back to the loop.
  *
- * The end: the source's tasks have FINISHED, or were stopped by Ctrl-C, and the sink has committed
- * every message of the log.
+ * The end: the source's tasks have FINISHED or FAILED, or were stopped by Ctrl-C, and the sink has
+ * committed every message of the log; or the sink has FAILED.
  */
 #include "cli/run.h"
 
@@ -17,11 +17,12 @@
 #include <unistd.h>
 
 #define END_POLL_MS 20
-#define DRAIN_MS 60000 /* longest wait for the sink after Ctrl-C */
+#define DRAIN_MS 60000 /* longest wait for the sink after Ctrl-C or a failed source */
 
 typedef struct run {
     const rc_pipeline *pipeline;
     rc_worker_config config;
+    rc_registry *registry; /* made for the check, then the service's */
     rc_service *service;
     rc_loop_timer *timer;
     rc_progress progress;
@@ -29,7 +30,7 @@ typedef struct run {
     rc_reach begin;
     int64_t started_ns;
     int64_t shown_ms;       /* when progress was shown last */
-    int64_t drain_until_ms; /* after Ctrl-C; 0 = not draining */
+    int64_t drain_until_ms; /* after Ctrl-C or a failed source; 0 = not draining */
     bool asking, again;     /* a list is under way; another is wanted */
 } run;
 
@@ -38,13 +39,19 @@ static int64_t elapsed_ms(const run *u)
     return (rc_mono_ns(rc_clock_real()) - u->started_ns) / 1000000;
 }
 
-static void fail(run *u, const char *what, const char *why)
+/* The first cause is the one that is told. */
+static void note_failure(run *u, const char *what, const char *why)
 {
     rc_outcome *o = &u->outcome;
 
     if (!o->failed)
         (void)rc_fail(&o->err, OMC_EIO, "%s: %s", what, why && *why ? why : "failed");
     o->failed = true;
+}
+
+static void fail(run *u, const char *what, const char *why)
+{
+    note_failure(u, what, why);
     rc_service_stop(u->service);
 }
 
@@ -115,7 +122,7 @@ typedef struct snapshot {
 
 static bool source_done(const run *u)
 {
-    return u->outcome.source.finished ||
+    return u->outcome.source.finished || u->outcome.source.state == RC_STATE_FAILED ||
            (u->drain_until_ms && u->outcome.source.state == RC_STATE_STOPPED);
 }
 
@@ -126,10 +133,12 @@ static void look_at(run *u)
 
     if (rc_service_stopping(u->service))
         return;
-    if (o->source.state == RC_STATE_FAILED || o->sink.state == RC_STATE_FAILED) {
-        const bool source = o->source.state == RC_STATE_FAILED;
-
-        fail(u, source ? "source" : "sink", source ? o->source.trace : o->sink.trace);
+    if (o->source.state == RC_STATE_FAILED && !o->failed) {
+        note_failure(u, "source", o->source.trace);
+        u->drain_until_ms = elapsed_ms(u) + DRAIN_MS; /* what it has stored is still delivered */
+    }
+    if (o->sink.state == RC_STATE_FAILED) {
+        fail(u, "sink", o->sink.trace);
         return;
     }
     if (rc_reach_read(rc_service_log(u->service), u->pipeline, &o->reach, &err) < 0) {
@@ -139,7 +148,8 @@ static void look_at(run *u)
     show(u, false);
     if (source_done(u) && o->reach.committed >= o->reach.end) {
         o->finished = o->source.finished;
-        show(u, true); /* a plain reader sees 100 % also of a short run */
+        if (!o->failed)
+            show(u, true); /* a plain reader sees 100 % also of a short run */
         rc_service_stop(u->service);
     } else if (u->drain_until_ms && elapsed_ms(u) >= u->drain_until_ms) {
         rc_service_stop(u->service);
@@ -324,6 +334,7 @@ static int serve(run *u, const rc_args *args)
     const rc_service_setup setup = {
         .config = &u->config,
         .connectors = args->connectors,
+        .registry = RC_TAKE(u->registry),
         .memory_store = true,
         .rest = u->config.rest_enabled,
         .ready = ready,
@@ -349,7 +360,6 @@ static int serve(run *u, const rc_args *args)
 static int prepare(run *u, rc_pipeline *pipeline, const rc_args *args, omc_arena *arena)
 {
     const char *sets[RC_CLI_GIVEN_MAX + 1] = {0};
-    RC_AUTO(rc_registry) registry = NULL;
     rc_problems problems;
     rc_error err = {0};
     int r;
@@ -362,9 +372,9 @@ static int prepare(run *u, rc_pipeline *pipeline, const rc_args *args, omc_arena
         r = rc_pipeline_worker_config(pipeline, rc_args_has(args, "rest"), arena, &u->config,
                                       &problems, &err);
     if (r == 0)
-        r = rc_service_registry(&u->config, args->connectors, &registry, &err);
+        r = rc_service_registry(&u->config, args->connectors, true, &u->registry, &err);
     if (r == 0)
-        r = rc_pipeline_check(pipeline, registry, &u->config, arena, &problems, &err);
+        r = rc_pipeline_check(pipeline, u->registry, &u->config, arena, &problems, &err);
     rc_problems_print(&problems, true);
     if (r < 0 && problems.errors == 0)
         (void)fprintf(stderr, "error: %s\n", err.msg);
@@ -403,6 +413,7 @@ static int run_pipeline(rc_args *args)
         code = rc_exit_print(&err);
     if (code == RC_EXIT_OK)
         code = serve(u, args);
+    rc_registry_free(u->registry);
     rc_arena_release(&arena);
     free(u);
     return code;
@@ -427,7 +438,11 @@ const rc_command rc_run_commands[] = {
              "runs\nuntil Ctrl-C, which drains it (again = end now). Its state is kept in "
              "./<name>.rc/, so\nthat the next run goes on where this one stopped.\n\n"
              "  name: copy\n  source: {class: file-source, filename: in.txt, bounded: true}\n"
-             "  sink: {class: file-sink, filename: out.txt}",
+             "  sink: {class: file-sink, filename: out.txt}\n\nTo copy any file byte for byte "
+             "(CRLF, binary, no newline at the end), keep line ends:\n\n"
+             "  source: {class: file-source, filename: in, bounded: true, line.terminator: keep,\n"
+             "           long.lines: split}\n"
+             "  sink: {class: file-sink, filename: out, append.newline: false}",
      .options = options,
      .run = run_pipeline},
     {0},

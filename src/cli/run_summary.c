@@ -7,14 +7,19 @@
 
 #include <stdio.h>
 
+static const char *plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static void print_counts(const rc_pipeline *pipeline, const rc_outcome *outcome, const char *what)
 {
     const double seconds = RC_MAX((double)outcome->ms / 1000, 0.001);
     char count[32], size[24], time[32], rate[32];
 
-    printf("%s: %s. %s records, %s in %s (%s records/s, %.1f MB/s).\n", pipeline->name, what,
-           rc_format_count(outcome->records, count), rc_format_size(outcome->bytes, size),
-           rc_format_duration(outcome->ms, time),
+    printf("%s: %s. %s record%s, %s in %s (%s records/s, %.1f MB/s).\n", pipeline->name, what,
+           rc_format_count(outcome->records, count), plural(outcome->records),
+           rc_format_size(outcome->bytes, size), rc_format_duration(outcome->ms, time),
            rc_format_count((int64_t)((double)outcome->records / seconds), rate),
            (double)outcome->bytes / seconds / 1e6);
 }
@@ -31,12 +36,24 @@ static void print_losses(const rc_outcome *outcome)
         letters += both[i]->values[RC_TM_DEAD_LETTERS];
     }
     if (filtered)
-        printf("  %s records were dropped by transforms.\n", rc_format_count(filtered, text));
+        printf("  %s record%s dropped by transforms.\n", rc_format_count(filtered, text),
+               filtered == 1 ? " was" : "s were");
     if (skipped)
-        printf("  %s records were skipped because of errors (errors.tolerance=all).\n",
-               rc_format_count(skipped, text));
+        printf("  %s record%s skipped because of errors (errors.tolerance=all).\n",
+               rc_format_count(skipped, text), skipped == 1 ? " was" : "s were");
     if (letters)
-        printf("  %s records are in the dead-letter topic.\n", rc_format_count(letters, text));
+        printf("  %s record%s in the dead-letter topic.\n", rc_format_count(letters, text),
+               letters == 1 ? " is" : "s are");
+}
+
+static void print_left(const rc_outcome *outcome)
+{
+    const int64_t left = outcome->reach.end - outcome->reach.committed;
+    char text[32];
+
+    if (left > 0)
+        printf("  %s message%s in the log and not yet in the sink.\n", rc_format_count(left, text),
+               left == 1 ? " is" : "s are");
 }
 
 static bool bounded(const rc_pipeline *pipeline)
@@ -48,14 +65,9 @@ static bool bounded(const rc_pipeline *pipeline)
 
 static int summarize_interrupted(const rc_pipeline *pipeline, const rc_outcome *outcome)
 {
-    const int64_t left = outcome->reach.end - outcome->reach.committed;
-    char text[32];
-
     print_counts(pipeline, outcome, "stopped as asked");
     print_losses(outcome);
-    if (left > 0)
-        printf("  %s messages are in the log and not yet in the sink.\n",
-               rc_format_count(left, text));
+    print_left(outcome);
     printf("Next: run it again to go on where it stopped.\n");
     return bounded(pipeline) ? RC_EXIT_FAILED : RC_EXIT_OK; /* a copy that is not whole */
 }
@@ -80,9 +92,11 @@ static int summarize_finished(const rc_pipeline *pipeline, const rc_outcome *out
 int rc_run_summary(const rc_pipeline *pipeline, const rc_outcome *outcome)
 {
     if (outcome->failed) {
-        (void)fprintf(stderr, "error: %s\n", outcome->err.msg);
         if (outcome->records)
             print_counts(pipeline, outcome, "failed");
+        print_left(outcome);
+        (void)fflush(stdout);
+        (void)fprintf(stderr, "error: %s\n", outcome->err.msg);
         printf("Next: remove the cause and run it again; it goes on where it stopped.\n");
         return RC_EXIT_FAILED;
     }

@@ -73,7 +73,7 @@ static void warn_refused(void *arg, const char *file, const rc_error *why)
 }
 
 int rc_service_registry(const rc_worker_config *config, const omc_plugin *const *connectors,
-                        rc_registry **ret, rc_error *err)
+                        bool warn, rc_registry **ret, rc_error *err)
 {
     const omc_plugin *const *builtin[] = {rc_converter_plugins, rc_transform_plugins,
                                           rc_predicate_plugins, connectors, NULL};
@@ -90,9 +90,9 @@ int rc_service_registry(const rc_worker_config *config, const omc_plugin *const 
     if (r < 0)
         return r;
     if (paths) {
-        r = rc_registry_scan(registry, warn_refused, NULL, err);
+        r = rc_registry_scan(registry, warn ? warn_refused : NULL, NULL, err);
         if (r < 0)
-            return rc_wrap(err, r, "pluginPaths");
+            return r;
     }
     *ret = RC_TAKE(registry);
     return 0;
@@ -155,8 +155,11 @@ static int open_all(rc_service *service, rc_worker **ret, rc_error *err)
     rc_worker_setup worker = {.config = setup->config, .clock = rc_clock_real()};
     int r;
 
-    if ((r = open_store(service, err)) < 0 || (r = open_log(service, err)) < 0 ||
-        (r = rc_service_registry(setup->config, setup->connectors, &service->registry, err)) < 0)
+    if ((r = open_store(service, err)) < 0 || (r = open_log(service, err)) < 0)
+        return r;
+    if (!service->registry)
+        r = rc_service_registry(setup->config, setup->connectors, true, &service->registry, err);
+    if (r < 0)
         return r;
     worker.registry = service->registry;
     worker.store = service->store;
@@ -289,7 +292,7 @@ static int start_loop(rc_service *service, boot *b, rc_error *err)
 
 int rc_service_run(const rc_service_setup *setup, rc_error *err)
 {
-    rc_service service = {.setup = setup};
+    rc_service service = {.setup = setup, .registry = setup->registry};
     boot b = {.service = &service};
     int r = start_loop(&service, &b, err);
 

@@ -17,6 +17,9 @@ typedef struct rc_service rc_service;
 typedef struct rc_service_setup {
     const rc_worker_config *config;
     const omc_plugin *const *connectors; /**< Built in; NULL-terminated. */
+    /** Of rc_service_registry(), when the caller has needed one already: a scan is slow and warns.
+     *  Taken, also on failure. NULL = one is made. */
+    rc_registry *registry;
     bool memory_store; /**< Connectors are forgotten at the end; else state.db remembers them. */
     bool rest;
     /** The worker runs. A negative result stops the service with that error. */
@@ -45,8 +48,11 @@ rc_worker *rc_service_worker(rc_service *service); /**< NULL until ready, and on
 rc_log *rc_service_log(rc_service *service);
 int rc_service_port(const rc_service *service); /**< Of REST; 0 when there is none. */
 
-/** Registry of built-in and configured plugins; refused files are warned about. */
+/**
+ * Registry of built-in and configured plugins. `config` NULL = only built-in ones.
+ * @param warn  Refused files are warned about; they are in rc_registry_refusals() in any case.
+ */
 int rc_service_registry(const rc_worker_config *config, const omc_plugin *const *connectors,
-                        rc_registry **ret, rc_error *err);
+                        bool warn, rc_registry **ret, rc_error *err);
 
 #endif

@@ -25,7 +25,7 @@ static int check_pipeline(const char *file, const rc_args *args, omc_arena *aren
     if (r == 0)
         r = rc_pipeline_worker_config(&pipeline, false, arena, &config, problems, err);
     if (r == 0)
-        r = rc_service_registry(&config, args->connectors, &registry, err);
+        r = rc_service_registry(&config, args->connectors, true, &registry, err);
     if (r == 0)
         r = rc_pipeline_check(&pipeline, registry, &config, arena, problems, err);
     return r;
@@ -47,7 +47,7 @@ static int check_properties(const char *file, const rc_args *args, omc_arena *ar
         return rc_worker_config_parse(kv, arena, &config, problems, err);
     r = rc_worker_config_parse(&none, arena, &config, problems, err);
     if (r == 0)
-        r = rc_service_registry(&config, args->connectors, &registry, err);
+        r = rc_service_registry(&config, args->connectors, true, &registry, err);
     if (r == 0)
         r = rc_connector_check(registry, &config, rc_kv_text(kv, "name", "connector", arena), kv,
                                arena, &plan, problems, err);

@@ -20,13 +20,34 @@ static const char *kafka_kind(unsigned kind)
     }
 }
 
+/* Files of pluginPaths that were not loaded. Kafka Connect has no such list, so it is one of its
+ * own: clients that read the plugins do not meet entries without a class. */
+static void answer_refused(exchange *ex)
+{
+    const rc_refusal *refusals;
+    size_t count =
+        rc_registry_refusals(rc_worker_registry(ex->rest->worker), &ex->arena.pub, &refusals);
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(all,
+                                    json_pack("{s:o,s:o}", "location", view_str(refusals[i].file),
+                                              "error", view_str(refusals[i].why.msg)));
+    answer_json(&ex->answer, 200, all);
+}
+
 void api_plugins(exchange *ex)
 {
     bool connectors_only = exchange_flag(ex, "connectorsOnly", true);
     const rc_plugin_info *infos;
     size_t count = rc_registry_list(rc_worker_registry(ex->rest->worker), &ex->arena.pub, &infos);
-    json_t *all = json_array();
+    json_t *all;
 
+    if (exchange_flag(ex, "refused", false)) {
+        answer_refused(ex);
+        return;
+    }
+    all = json_array();
     for (size_t i = 0; i < count; i++) {
         const omc_plugin *p = infos[i].plugin;
 

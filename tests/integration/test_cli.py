@@ -151,7 +151,7 @@ def test_exit_6_when_it_exists(worker, connector, tail):
 def test_plugins_without_a_worker(cli):
     result = cli("plugin", "list")
     assert result.code == 0 and FILE_SOURCE in result.out and "regex-router" in result.out
-    classes = {p["class"] for p in cli("plugin", "list", "--json").json}
+    classes = {p["class"] for p in cli("plugin", "list", "--json").json["plugins"]}
     assert {FILE_SOURCE, FILE_SINK} <= classes
     result = cli("plugin", "describe", "file-source")
     assert result.code == 0 and "filename" in result.out
