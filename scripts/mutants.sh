@@ -72,7 +72,7 @@ run_test() { # CATCH; status 0 = the test passes
     local words
     read -ra words <<<"$1"
     case ${words[0]} in
-    test) (cd "$tree/build/mutant" && timeout 300 ctest -R "^${words[1]}\$" --no-tests=error \
+    test) (cd "$tree/build/mutant" && timeout 150 ctest -R "^${words[1]}\$" --no-tests=error \
         --output-on-failure) ;;
     show)
         rm -rf "$work/show" && mkdir -p "$work/show" &&

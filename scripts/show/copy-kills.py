@@ -8,7 +8,8 @@ with power cuts, where the I/O shim (tests/shim) takes back what was not synced.
 random between 5 % and 95 % of the output. The result must equal the input byte for byte (cmp)
 and by a separate checker that counts the numbers in the lines.
 
-  scripts/show.sh copy-kills [--lines N] [--kills K] [--cut-lines N] [--cuts K] [--only WORD]
+  scripts/show.sh copy-kills [--lines N] [--kills K] [--cut-lines N] [--cuts K] [--only COPY]
+                             [--segment-bytes SIZE] [--commit-ms MS]
 """
 import argparse
 import os
@@ -34,6 +35,8 @@ def main():
     parser.add_argument("--cut-lines", type=int, default=None, help="lines under the shim")
     parser.add_argument("--cuts", type=int, default=None, help="power cuts")
     parser.add_argument("--segment-bytes", default="32MiB", help="small: kills hit the rolls too")
+    parser.add_argument("--commit-ms", type=int, default=None,
+                        help="commit interval; short for short copies (default: the program's)")
     parser.add_argument("--only", choices=COPIES)
     args = parser.parse_args()
     cut_lines = args.cut_lines or min(args.lines, 1000000)
@@ -50,7 +53,8 @@ def main():
         if args.only and name != args.only:
             continue
         count, kills = (cut_lines, cuts) if cut else (args.lines, args.kills)
-        copy = kind(top / name, shim=shim if cut else None, segment_bytes=args.segment_bytes)
+        copy = kind(top / name, shim=shim if cut else None, segment_bytes=args.segment_bytes,
+                    commit_ms=args.commit_ms)
         if count not in made:
             made[count] = top / f"in-{count}.txt"
             kit.make_lines(made[count], count, seed)

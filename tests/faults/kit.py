@@ -98,14 +98,18 @@ def size_of(path):
 class Copy:
     """One copy: start(), kill() and again, until finished() is true."""
 
-    def __init__(self, folder, shim=None, segment_bytes=None):
+    def __init__(self, folder, shim=None, segment_bytes=None, commit_ms=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.input = self.folder / "in.txt"
         self.output = self.folder / "out.txt"
         self.said = self.folder / "said.log"
         self.shim = shim
-        self.segment_bytes = segment_bytes
+        self.keys = {}  # of the worker
+        if segment_bytes:
+            self.keys["log.segment.bytes"] = segment_bytes
+        if commit_ms:
+            self.keys["offsetCommitIntervalMsConfig"] = commit_ms
         self.journal = pathlib.Path(str(folder) + ".journal")
         self.process = None
         if shim:
@@ -147,7 +151,7 @@ class Copy:
 
 
 class RunCopy(Copy):
-    """`run` of a bounded pipeline. It has no key for the size of segments."""
+    """`run` of a bounded pipeline."""
 
     def __init__(self, folder, **more):
         super().__init__(folder, **more)
@@ -156,7 +160,8 @@ class RunCopy(Copy):
             "sink: {class: file-sink, filename: out.txt}\n")
 
     def start(self):
-        self.spawn("run", "copy.yaml", "--progress", "none")
+        sets = [x for k, v in self.keys.items() for x in ("--set", f"worker.{k}={v}")]
+        self.spawn("run", "copy.yaml", "--progress", "none", *sets)
 
     def finished(self):
         code = self.process.poll()
@@ -175,9 +180,7 @@ class WorkerCopy(Copy):
         super().__init__(folder, **more)
         self.port = 0
         self.created = False
-        keys = {"httpPort": 0, "storePathRootDir": self.folder / "store"}
-        if self.segment_bytes:
-            keys["log.segment.bytes"] = self.segment_bytes
+        keys = {"httpPort": 0, "storePathRootDir": self.folder / "store", **self.keys}
         (self.folder / "connect.conf").write_text("".join(f"{k}={v}\n" for k, v in keys.items()))
 
     def request(self, method, path, body=None):
