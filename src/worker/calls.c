@@ -74,6 +74,7 @@ static void run(rc_call *call)
     call->running = true;
     call->deadline_ns = rc_control_now(call->worker) + call->timeout_ms * 1000000;
     call->worker->call_count++;
+    call->worker->start_count += call->kind == RC_CALL_START;
     if (rc_thread_start(&thread, "call", (size_t)512 << 10, call_main, call, &err) == 0) {
         pthread_detach(thread);
         return;
@@ -87,13 +88,20 @@ static void run(rc_call *call)
     rc_control_post(call->worker, op);
 }
 
+/* Starts that hang must not keep others from being checked, stopped and deleted. */
+static bool has_room(const rc_worker *worker, const rc_call *call)
+{
+    return worker->call_count < RC_CALLS_MAX &&
+           (call->kind != RC_CALL_START || worker->start_count < RC_STARTS_MAX);
+}
+
 void rc_call_submit(rc_call *call, int64_t timeout_ms)
 {
     rc_worker *worker = call->worker;
 
     call->timeout_ms = timeout_ms;
     DL_APPEND(worker->calls, call);
-    if (worker->call_count < RC_CALLS_MAX)
+    if (has_room(worker, call))
         run(call);
 }
 
@@ -104,11 +112,10 @@ void rc_call_finished(rc_call *call)
 
     DL_DELETE(worker->calls, call);
     worker->call_count--;
+    worker->start_count -= call->kind == RC_CALL_START;
     DL_FOREACH(worker->calls, waiting)
     {
-        if (worker->call_count >= RC_CALLS_MAX)
-            break;
-        if (!waiting->running)
+        if (!waiting->running && has_room(worker, waiting))
             run(waiting);
     }
 }

@@ -200,17 +200,6 @@ static void refuse_rest(rc_worker *worker)
     }
 }
 
-static void free_all(rc_worker *worker)
-{
-    rc_connector *c, *next;
-
-    HASH_ITER(hh, worker->connectors, c, next)
-    {
-        HASH_DEL(worker->connectors, c);
-        rc_lifecycle_free(c);
-    }
-}
-
 void *rc_control_main(void *arg)
 {
     rc_worker *worker = arg;
@@ -242,7 +231,5 @@ void *rc_control_main(void *arg)
     }
     rc_requests_abandon(worker);
     refuse_rest(worker);
-    if (worker->abandoned == 0)
-        free_all(worker);
     return NULL;
 }

@@ -18,7 +18,8 @@
 #include <stdatomic.h>
 
 #define RC_REQUESTS_MAX 1024
-#define RC_CALLS_MAX 8
+#define RC_CALLS_MAX 16
+#define RC_STARTS_MAX 8
 
 /** A started connector: its plan, its plugin's connector half, its tasks' configurations.
  *  Made and ended by calls (a call thread at a time), read by the control thread in between. */
@@ -149,8 +150,9 @@ struct rc_worker {
     bool closing; /* stopping, as the control thread knows it */
     rc_connector *connectors;
     rc_call *calls;
-    rc_call *parked;   /* checked writes that wait until a deleted connector has ended */
-    size_t call_count; /* running */
+    rc_call *parked;    /* checked writes that wait until a deleted connector has ended */
+    size_t call_count;  /* running */
+    size_t start_count; /* of them, starts of connectors */
     int64_t next_generation;
     int abandoned;
 };

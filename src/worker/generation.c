@@ -13,6 +13,15 @@ typedef struct connector_ops {
     OMC_CONNECTOR_OPS;
 } connector_ops;
 
+/* An error of a plugin that gave none a text. */
+static int plugin_failed(const rc_connector_plan *plan, const char *call, int r, rc_error *err)
+{
+    return err->code
+               ? rc_wrap(err, r, "%s", call)
+               : rc_fail(err, OMC_EINTERNAL, "%s of plugin '%s' returned %d without an error text",
+                         call, plan->plugin->name, r);
+}
+
 static int check_config(rc_call *call, omc_arena *arena, rc_connector_plan *plan,
                         omc_config *config)
 {
@@ -38,6 +47,8 @@ static int check_config(rc_call *call, omc_arena *arena, rc_connector_plan *plan
     if (!ops->validate)
         return 0;
     r = ops->validate(config, &call->err);
+    if (r < 0 && call->err.code == 0)
+        r = plugin_failed(plan, "validate", r, &call->err);
     if (r < 0)
         rc_problem_add(&call->problems, false, "", "", "%s", call->err.msg);
     return r;
@@ -127,7 +138,7 @@ static int make_tasks(rc_generation *gen, const connector_ops *ops, rc_error *er
     atomic_store(&gen->configured, true);
     r = ops->task_configs(gen->instance, list.max, &list.pub, err);
     if (r < 0)
-        return rc_wrap(err, r, "task_configs");
+        return plugin_failed(&gen->plan, "task_configs", r, err);
     if (gen->task_count == 0)
         return rc_fail(
             err, OMC_EINVAL,
@@ -163,7 +174,7 @@ static int start_half(rc_generation *gen, const connector_ops *ops, rc_error *er
                                        .raise_error = raise_error};
     gen->started = true;
     r = ops->connector_start(gen->instance, &gen->ctx, err);
-    return r < 0 ? rc_wrap(err, r, "start of the connector") : 0;
+    return r < 0 ? plugin_failed(&gen->plan, "start of the connector", r, err) : 0;
 }
 
 void rc_generation_start(rc_call *call)

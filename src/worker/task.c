@@ -87,20 +87,26 @@ static void call_wake(rc_task *task)
 void rc_task_command(rc_task *task, rc_command command)
 {
     pthread_mutex_lock(&task->mu);
-    task->command = command;
-    pthread_cond_broadcast(&task->cond);
-    rc_wake_set(&task->wake);
-    /* Under the lock, so that wake() never runs beside or after stop(). */
-    if (task->wakeable)
-        call_wake(task);
+    if (task->command != command) {
+        task->command = command;
+        pthread_cond_broadcast(&task->cond);
+        rc_wake_set(&task->wake);
+        /* Under the lock, so that wake() never runs beside or after stop(). */
+        if (task->wakeable)
+            call_wake(task);
+    }
     pthread_mutex_unlock(&task->mu);
 }
 
 void rc_task_report(rc_task *task, rc_state state, const rc_error *why)
 {
-    if (task->reported == state)
+    int code = why ? why->code : 0;
+
+    /* Another reason for the same state is news as well. */
+    if (task->reported == state && task->reported_code == code)
         return;
     task->reported = state;
+    task->reported_code = code;
     task->setup.report(task->setup.arg, task, state, why);
 }
 

@@ -34,6 +34,7 @@ struct rc_task {
     const char *call;
     int64_t call_ns;
     rc_state reported; /* last state given to setup.report; task thread only */
+    int reported_code; /* of its reason */
     bool gone;         /* abandoned, as the task thread knows it */
 };
 

@@ -12,6 +12,13 @@ static int load_one(void *arg, const rc_stored_connector *stored)
 
 static void worker_free(rc_worker *worker)
 {
+    rc_connector *c, *next;
+
+    HASH_ITER(hh, worker->connectors, c, next)
+    {
+        HASH_DEL(worker->connectors, c);
+        rc_lifecycle_free(c);
+    }
     pthread_cond_destroy(&worker->cond);
     pthread_mutex_destroy(&worker->mu);
     free(worker);

@@ -12,8 +12,9 @@
  * required. A plugin that uses a member of a context newer than ABI 1.0 checks the context's
  * size first.
  *
- * Threads: validate, connector_start, task_configs and connector_stop run on a small pool, one at
- * a time per connector, under a deadline. *All* calls of one task run on the thread of that task
+ * Threads: validate, connector_start, task_configs and connector_stop run on a small pool under a
+ * deadline; those of one connector one at a time, except validate, which has no state and may run
+ * beside them. connector_stop follows each connector_start, also one that failed. *All* calls of one task run on the thread of that task
  * and may block; only wake() comes from another thread. stop() never runs beside another call.
  *
  * Errors: a negative code and a filled omc_error. OMC_ERR_RETRIABLE asks the host to call again

@@ -451,6 +451,121 @@ static void restarts_one_task(void **state)
     toy_rig_close(&rig);
 }
 
+static int fail_start(hook_task *task, omc_error *err)
+{
+    (void)task;
+    return atomic_load(&gate) ? 0 : omc_fail(err, OMC_EIO, 0, "no");
+}
+
+static int refuse_start(const omc_connector_context *ctx, omc_error *err)
+{
+    (void)ctx;
+    return atomic_load(&gate) ? 0 : omc_fail(err, OMC_EIO, 0, "no");
+}
+
+static int refuse_for_good(hook_task *task, omc_error *err)
+{
+    (void)task;
+    return atomic_load(&gate) ? 0 : omc_fail(err, OMC_EINVAL, 0, "no");
+}
+
+static int finish_at_once(hook_task *task, omc_batch *out, omc_error *err)
+{
+    (void)out;
+    (void)err;
+    return atomic_load(&gate) ? hook_idle(task) : OMC_FINISHED;
+}
+
+static void long_delays(rc_worker_config *config)
+{
+    config->restart_delay_ms = config->restart_delay_max_ms = 3600000;
+}
+
+/* Deleted and created again, stopped and resumed, changed: from whatever it waits in. */
+static void changes_in_every_phase(void **state)
+{
+    static const struct {
+        toy_hooks hooks;
+        int task;
+        rc_state waits_in;
+    } cases[] = {{{.start = fail_start}, 0, RC_STATE_RESTARTING},
+                 {{.connector_start = refuse_start}, -1, RC_STATE_RESTARTING},
+                 {{.start = refuse_for_good}, 0, RC_STATE_FAILED},
+                 {{.poll = finish_at_once}, -1, RC_STATE_FINISHED}};
+
+    (void)state;
+    for (size_t i = 0; i < 4 * RC_COUNT(cases); i++) {
+        toy_rig rig;
+        rc_error err = {0};
+
+        reset();
+        toy_rig_open(&rig, long_delays);
+        hooks = cases[i / 4].hooks;
+        assert_ok(toy_put(&rig, "in", &err, SOURCE, NULL), err);
+        assert_true(toy_wait_state(&rig, "in", cases[i / 4].task, cases[i / 4].waits_in));
+        atomic_store(&gate, i % 4 != 3);
+        switch (i % 4) {
+        case 0:
+            assert_ok(toy_request(&rig, RC_REQUEST_DELETE, "in", &err), err);
+            assert_ok(toy_put(&rig, "in", &err, SOURCE, NULL), err);
+            break;
+        case 1:
+            assert_ok(toy_request(&rig, RC_REQUEST_STOP, "in", &err), err);
+            assert_true(toy_wait_state(&rig, "in", -1, RC_STATE_STOPPED));
+            assert_ok(toy_request(&rig, RC_REQUEST_RESUME, "in", &err), err);
+            break;
+        case 2:
+            assert_ok(toy_put(&rig, "in", &err, SOURCE, "a=b", NULL), err);
+            break;
+        default: /* the worker stops in that phase */
+            toy_rig_close(&rig);
+            continue;
+        }
+        assert_true(toy_wait_state(&rig, "in", 0, RC_STATE_RUNNING));
+        assert_true(toy_wait_state(&rig, "in", -1, RC_STATE_RUNNING));
+        toy_rig_close(&rig);
+    }
+}
+
+static int hang_many(const omc_connector_context *ctx, omc_error *err)
+{
+    (void)err;
+    if (strncmp(ctx->connector, "slow", 4) != 0)
+        return 0;
+    atomic_fetch_add(&starts, 1);
+    hook_wait(&gate);
+    return 0;
+}
+
+/* As many starts as may run at once hang: others are checked, changed, stopped and deleted. */
+static void slow_starts_block_nobody_else(void **state)
+{
+    toy_rig rig;
+    rc_error err = {0};
+    char name[16];
+
+    (void)state;
+    reset();
+    toy_rig_open(&rig, NULL);
+    hooks.connector_start = hang_many;
+    hooks.connector_stop = count_connector_stop;
+    assert_ok(toy_put(&rig, "quick", &err, SOURCE, NULL), err);
+    assert_true(toy_wait_state(&rig, "quick", 0, RC_STATE_RUNNING));
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(name, sizeof name, "slow%d", i);
+        assert_ok(toy_put(&rig, name, &err, SOURCE, NULL), err);
+    }
+    hook_wait_count(&starts, 8);
+    assert_ok(toy_put(&rig, "quick", &err, SOURCE, "a=b", NULL), err);
+    hook_wait_count(&ends, 1);
+    assert_ok(toy_request(&rig, RC_REQUEST_DELETE, "quick", &err), err);
+    assert_int_equal(starts, 8);
+    atomic_store(&gate, true);
+    hook_wait_count(&starts, 20);
+    assert_true(toy_wait_state(&rig, "slow19", 0, RC_STATE_RUNNING));
+    toy_rig_close(&rig);
+}
+
 /* ---- across restarts of the worker ------------------------------------------------------------
  */
 
@@ -735,6 +850,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(backs_off_longer_each_time),
         cmocka_unit_test(flags_decide_about_restarts),
         cmocka_unit_test(restarts_one_task),
+        cmocka_unit_test(changes_in_every_phase),
+        cmocka_unit_test(slow_starts_block_nobody_else),
         cmocka_unit_test(plugin_that_vanished),
         cmocka_unit_test(stopped_ones_keep_their_secrets),
         cmocka_unit_test(secrets_stay_secret),
