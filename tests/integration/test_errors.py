@@ -463,6 +463,20 @@ def test_a_source_skips_and_keeps_what_its_transforms_refuse(errors):
     assert properties["__connect.errors.connector.name"] == "source"
 
 
+@pytest.mark.parametrize("side", ["source", "sink"])
+def test_a_letter_is_what_came_not_what_earlier_transforms_made(errors, side):
+    keys = {"transforms": "mark,flaky",
+            "transforms__mark__class": "org.apache.rocketmq.connect.file.FilterTransform",
+            "transforms__flaky__class": "flaky-transform", "transforms__flaky__times": "-1",
+            "transforms__flaky__match": "second", **ALL, **LETTERS}
+    write_lines(errors, TEXTS)
+    source(errors, **(keys if side == "source" else {}))
+    sink(errors, value__converter=STRING, **(keys if side == "sink" else {}))
+    wait_lines(errors, ["first:filter", "third:filter"])
+    wait_until("the letter", lambda: metric(errors, "dead_letters_total", side) == 1)
+    assert [m["body"] for m in messages(errors, "letters")] == ["second"]
+
+
 def test_a_record_that_is_too_large_as_a_message_is_skipped(errors):
     """3 MiB of quotes are 6 MiB as JSON; the letter has the line as it was."""
     quotes = '"' * (3 << 20)
