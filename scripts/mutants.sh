@@ -124,9 +124,8 @@ for name in "${names[@]}"; do
     targets+=($(target_of "$catch") $(extra_of "$catch"))
     catches+=("$catch")
 done
-if ! build $(printf '%s\n' "${targets[@]}" | sort -u) >"$work/logs/build.log" 2>&1; then
-    echo "mutants: the tree does not build without a mutant; log: $work/logs/build.log" >&2
-    exit 1
+if ! build -k 0 $(printf '%s\n' "${targets[@]}" | sort -u) >"$work/logs/build.log" 2>&1; then
+    echo "not all of the tree builds without a mutant; log: $work/logs/build.log"
 fi
 echo "built without mutants in $(($(date +%s) - began)) s"
 
