@@ -49,7 +49,7 @@ step() {
 
 # What matters of a log: what compilers and tests say went wrong, else its end.
 show_log() {
-    local words='error: |^FAILED|^E   |\*\*\*(Failed|Timeout|Exception|Skipped)|SKIPPED|Sanitizer|runtime error:'
+    local words='error: |^FAILED|^E   |\*\*\*(Failed|Timeout|Exception|Skipped)|SKIPPED|Sanitizer|runtime error:|survived'
     if grep -qE "$words" "$1"; then
         grep -E -A2 "$words" "$1" | head -"${TEST_TAIL:-40}"
     else
@@ -111,6 +111,15 @@ fuzz() {
     return "$status"
 }
 
+# One mutant for each module; scripts/mutants.sh alone runs all.
+mutants() {
+    scripts/mutants.sh --quick | tee "$logs/mutants.out"
+    local status=${PIPESTATUS[0]}
+    sed -n 's/^\([0-9]*\) caught, \([0-9]*\) not.*/\1 \2 0/p' "$logs/mutants.out" \
+        >"$logs/mutants.counts"
+    return "$status"
+}
+
 # Sanitizers of older compilers cannot live with much address randomisation; where it cannot be
 # switched off (containers) they are run as they are.
 without_aslr=
@@ -143,5 +152,5 @@ step build-asan build asan && {
 }
 step build-tsan build tsan && step units-tsan units tsan -L '^(base|log|worker|rest|plugin|net)$'
 step fuzz fuzz
-[ ! -x scripts/mutants.sh ] || step mutants scripts/mutants.sh --quick
+[ ! -x scripts/mutants.sh ] || step mutants mutants
 finish
