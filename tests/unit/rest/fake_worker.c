@@ -176,6 +176,13 @@ int rc_registry_connector(rc_registry *registry, const char *name, const omc_plu
                    name);
 }
 
+size_t rc_registry_refusals(rc_registry *registry, omc_arena *arena, const rc_refusal **ret)
+{
+    (void)registry, (void)arena;
+    *ret = NULL;
+    return 0;
+}
+
 size_t rc_registry_list(rc_registry *registry, omc_arena *arena, const rc_plugin_info **ret)
 {
     rc_plugin_info *infos = omc_alloc(arena, sizeof(rc_plugin_info) * RC_COUNT(plugins));
