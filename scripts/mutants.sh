@@ -64,7 +64,7 @@ target_of() { # CATCH
 # The tests of plugins load .so files that belong to no target by name.
 extra_of() {
     case $1 in
-    "test plugin_"*) echo all ;;
+    "test plugin_"*) echo tests/unit/plugin/all ;;
     esac
 }
 
