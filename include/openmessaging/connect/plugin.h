@@ -90,7 +90,8 @@ typedef struct omc_host {
     const omc_config *config;                                                                    \
     const omc_host *services;                                                                    \
     /** Readable (poll(2), POLLIN) as long as the task should return to the host at once: stop,  \
-        pause or wake-up. A blocking call of the task waits on it beside its own descriptors. */ \
+        pause, or records that became durable. A blocking call of the task waits on it beside    \
+        its own descriptors; a source that polls at intervals keeps its own time. */             \
     int wake_fd;                                                                                 \
     void *host;                                                                                  \
     /** Adds `delta` to a counter of this plugin, shown as                                       \
