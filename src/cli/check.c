@@ -102,12 +102,15 @@ int rc_pipeline_check(const rc_pipeline *pipeline, rc_registry *registry,
                             : 0;
 }
 
-void rc_problems_print(const rc_problems *problems, bool warnings)
+void rc_problems_print(const rc_problems *problems, const char *file, bool warnings)
 {
+    const char *colon = file ? ": " : "";
+
+    file = file ? file : "";
     for (size_t i = 0; i < problems->count; i++)
         if (!problems->items[i].warning)
-            (void)fprintf(stderr, "error: %s\n", problems->items[i].text);
+            (void)fprintf(stderr, "error: %s%s%s\n", file, colon, problems->items[i].text);
     for (size_t i = 0; warnings && i < problems->count; i++)
         if (problems->items[i].warning)
-            (void)fprintf(stderr, "warning: %s\n", problems->items[i].text);
+            (void)fprintf(stderr, "warning: %s%s%s\n", file, colon, problems->items[i].text);
 }

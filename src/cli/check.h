@@ -16,7 +16,8 @@ int rc_pipeline_worker_config(const rc_pipeline *pipeline, bool rest, omc_arena 
 int rc_pipeline_check(const rc_pipeline *pipeline, rc_registry *registry,
                       const rc_worker_config *config, omc_arena *arena, rc_problems *problems,
                       rc_error *err);
-/** Errors of `problems` on standard error, one a line, then warnings when `warnings`. */
-void rc_problems_print(const rc_problems *problems, bool warnings);
+/** Errors of `problems` on standard error, one a line, then warnings when `warnings`.
+ *  @param file  Put in front of each; NULL when they say where they are. */
+void rc_problems_print(const rc_problems *problems, const char *file, bool warnings);
 
 #endif

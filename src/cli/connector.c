@@ -67,16 +67,26 @@ static int get_status(const rc_client *client, const char *name, json_t **ret, r
     return rc_client_call(client, "GET", path, NULL, ret, err);
 }
 
+/* Read before anything is changed. @return an exit code. */
+static int read_timeout(const rc_args *args, int64_t *ret)
+{
+    const char *text = rc_args_get(args, "timeout");
+
+    *ret = WAIT_DEFAULT_MS;
+    if (text && rc_parse_duration(omc_slice_str(text), ret) < 0)
+        return rc_usage(args, "--timeout '%s': expected a time such as 30s", text);
+    return RC_EXIT_OK;
+}
+
 static int wait_for(const rc_args *args, const rc_client *client, const char *wanted, rc_error *err)
 {
-    const char *name = args->items[0], *text = rc_args_get(args, "timeout");
+    const char *name = args->items[0];
     const struct timespec step = {0, WAIT_STEP_MS * 1000000L};
-    int64_t timeout = WAIT_DEFAULT_MS, end;
+    int64_t timeout, end;
 
     if (!rc_args_has(args, "wait"))
         return 0;
-    if (text && rc_parse_duration(omc_slice_str(text), &timeout) < 0)
-        return rc_fail(err, OMC_EINVAL, "--timeout '%s': expected a time such as 30s", text);
+    (void)read_timeout(args, &timeout);
     end = rc_mono_ms(rc_clock_real()) + timeout;
     for (;;) {
         json_t *status;
@@ -308,6 +318,19 @@ static int add_properties(const char *file, json_t *config, rc_error *err)
     return r;
 }
 
+/* Whether the arguments from `first` on can be a configuration. @return an exit code. */
+static int check_pairs(const rc_args *args, int first)
+{
+    int64_t timeout;
+
+    for (int i = first; i < args->count; i++)
+        if (!strchr(args->items[i], '=') || *args->items[i] == '=')
+            return rc_usage(args, "'%s': expected KEY=VALUE", args->items[i]);
+    if (first == args->count && !rc_args_has(args, "file"))
+        return rc_usage(args, "no configuration: give -f FILE or KEY=VALUE arguments");
+    return read_timeout(args, &timeout);
+}
+
 /* The configuration a user gave: -f FILE, then KEY=VALUE arguments from `first` on. */
 static int read_config(const rc_args *args, int first, json_t **ret, rc_error *err)
 {
@@ -320,18 +343,15 @@ static int read_config(const rc_args *args, int first, json_t **ret, rc_error *e
                                          : add_properties(file, config, err);
     for (int i = first; r == 0 && i < args->count; i++) {
         const char *pair = args->items[i], *equals = strchr(pair, '=');
-        RC_AUTO_FREE char *key = NULL;
+        RC_AUTO_FREE char *key = rc_strndup(pair, (size_t)(equals - pair));
 
-        if (!equals || equals == pair) {
-            r = rc_fail(err, OMC_EINVAL, "'%s': expected KEY=VALUE", pair);
-            break;
-        }
-        key = rc_strndup(pair, (size_t)(equals - pair));
         if (json_object_set_new(config, key, json_string(equals + 1)) < 0)
             r = rc_fail(err, OMC_EINVAL, "'%s' is not UTF-8", pair);
     }
     if (r == 0 && json_object_size(config) == 0)
-        r = rc_fail(err, OMC_EINVAL, "no configuration: give -f FILE or KEY=VALUE arguments");
+        r = rc_fail(err, OMC_EINVAL, "'%s' holds no configuration", file);
+    if (r == -OMC_ENOTFOUND) /* of a file, not of a connector */
+        r = rc_fail(err, OMC_EINVAL, "file '%s' does not exist", file);
     if (r < 0)
         json_decref(config);
     else
@@ -347,8 +367,11 @@ static int run_create(rc_args *args)
     rc_client client;
     rc_error err = {0};
     json_t *config = NULL, *answer;
-    int r = read_config(args, 1, &config, &err);
+    int r = check_pairs(args, 1);
 
+    if (r != RC_EXIT_OK)
+        return r;
+    r = read_config(args, 1, &config, &err);
     if (r < 0)
         return rc_exit_print(&err);
     r = rc_client_open(args, &client, &err);
@@ -360,6 +383,9 @@ static int run_create(rc_args *args)
         config = json_pack("{s:s, s:o}", "name", name, "config", config);
     r = rc_client_call(&client, replace ? "PUT" : "POST", replace ? path : "/connectors", config,
                        &answer, &err);
+    if (r == -OMC_ESTATE && !replace)
+        (void)fprintf(stderr, "'connector create --replace' changes the configuration of '%s'.\n",
+                      name);
     if (r < 0)
         return rc_exit_print(&err);
     if (client.json)
@@ -375,8 +401,15 @@ static int run_validate(rc_args *args)
     rc_error err = {0};
     json_t *config = NULL, *answer, *item, *text;
     size_t i, j, errors = 0;
-    int r = read_config(args, 0, &config, &err);
+    int r = check_pairs(args, 0);
 
+    if (r != RC_EXIT_OK)
+        return r;
+    r = read_config(args, 0, &config, &err);
+    if (r == 0 && !*rc_json_text(config, "connector.class"))
+        r = rc_fail(&err, OMC_EINVAL,
+                    "connector.class is missing, which says what to check against; "
+                    "'rocketmq-connect plugin list' shows what there is");
     if (r == 0)
         r = rc_client_open(args, &client, &err);
     if (r < 0) {
@@ -399,7 +432,7 @@ static int run_validate(rc_args *args)
                 printf("%s: %s\n", rc_json_text(json_object_get(item, "value"), "name"),
                        json_string_value(text));
     if (!client.json)
-        printf(errors ? "%zu problems\n" : "valid\n", errors);
+        printf(errors == 0 ? "valid\n" : errors == 1 ? "%zu problem\n" : "%zu problems\n", errors);
     json_decref(answer);
     return errors ? RC_EXIT_CONFIG : RC_EXIT_OK;
 }
@@ -413,7 +446,10 @@ static int change(rc_args *args, const char *method, const char *rest, const cha
     rc_client client;
     rc_error err = {0};
     json_t *answer;
+    int64_t timeout;
 
+    if (read_timeout(args, &timeout) != RC_EXIT_OK)
+        return RC_EXIT_USAGE;
     if (rc_client_open(args, &client, &err) < 0 ||
         rc_client_call(&client, method, path, NULL, &answer, &err) < 0)
         return rc_exit_print(&err);

@@ -126,7 +126,7 @@ static int run_docs(rc_args *args)
         rc_buf_release(&out);
         return r;
     }
-    return rc_usage(args, "no page '%s'", args->items[0]);
+    return rc_usage(args, "no page '%s'; there are %s", args->items[0], args->command->args);
 }
 
 const rc_command rc_docs_commands[] = {

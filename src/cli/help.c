@@ -60,6 +60,21 @@ void rc_commands_markdown(rc_buf *out)
     }
 }
 
+/* `help connector`: the commands that begin so. @return how many. */
+static int describe_group(const char *word, rc_buf *out)
+{
+    const size_t len = strlen(word);
+    const rc_command *c;
+    int count = 0;
+
+    for (size_t i = 0; (c = rc_command_at(i)); i++)
+        if (!c->hidden && !strncmp(c->name, word, len) && c->name[len] == ' ') {
+            rc_buf_printf(out, "  %-20s %s\n", c->name, c->summary);
+            count++;
+        }
+    return count;
+}
+
 static int run_help(rc_args *args)
 {
     const rc_command *command = NULL, *c;
@@ -72,6 +87,11 @@ static int run_help(rc_args *args)
     for (size_t i = 0; (c = rc_command_at(i)); i++)
         if (!strcmp(c->name, name))
             command = c;
+    if (*name && !command && describe_group(name, &out) > 0) {
+        r = rc_print(&out);
+        rc_buf_release(&out);
+        return r;
+    }
     if (*name && !command)
         return rc_usage(NULL, "no help for '%s': there is no such command", name);
     rc_command_help(command, &out);

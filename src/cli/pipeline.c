@@ -429,12 +429,12 @@ static void complete(builder *b)
     }
     if (!value_of(b, &b->source, "connector.class"))
         problem(b, 0, 0,
-                "'source' needs a class; 'rocketmq-connect plugin list' shows "
-                "what there is");
+                "'source' needs a class, such as source: {class: file-source, filename: in.txt}; "
+                "'rocketmq-connect plugin list' shows what there is");
     if (!value_of(b, &b->sink, "connector.class"))
         problem(b, 0, 0,
-                "'sink' needs a class; 'rocketmq-connect plugin list' shows what "
-                "there is");
+                "'sink' needs a class, such as sink: {class: file-sink, filename: out.txt}; "
+                "'rocketmq-connect plugin list' shows what there is");
 }
 
 static int fail_all(const rc_problems *problems, rc_error *err)
@@ -481,12 +481,37 @@ int rc_pipeline_build(const char *file, const rc_yaml *root, const char *const *
     return problems->errors ? fail_all(problems, err) : 0;
 }
 
+static void append(rc_error *err, const char *text)
+{
+    const size_t len = strlen(err->msg);
+
+    (void)snprintf(err->msg + len, sizeof err->msg - len, "%s", text);
+}
+
+/* The parser speaks of tokens; a newcomer needs to hear of tabs, columns, and what goes in. */
+static void explain_yaml(const char *file, rc_error *err)
+{
+    if (err->code == OMC_ENOTFOUND)
+        (void)rc_fail(err, OMC_ENOTFOUND,
+                      "file '%s' does not exist; 'rocketmq-connect run --help' shows what to put "
+                      "into one",
+                      file);
+    else if (strstr(err->msg, "cannot start any token"))
+        append(err, " (indent by spaces, not tabs; put texts with signs such as @ or % in quotes)");
+    else if (strstr(err->msg, "did not find expected key") ||
+             strstr(err->msg, "mapping values are not allowed"))
+        append(err, " (keys of one map begin in the same column; this line or the one above does "
+                    "not fit)");
+}
+
 int rc_pipeline_load(const char *file, const char *const *sets, omc_arena *arena, rc_pipeline *ret,
                      rc_problems *problems, rc_error *err)
 {
     rc_yaml *root = NULL;
     int r = rc_yaml_load(file, arena, &root, err);
 
+    if (r < 0)
+        explain_yaml(file, err);
     return r < 0 ? r : rc_pipeline_build(file, root, sets, arena, ret, problems, err);
 }
 

@@ -375,7 +375,7 @@ static int prepare(run *u, rc_pipeline *pipeline, const rc_args *args, omc_arena
         r = rc_service_registry(&u->config, args->connectors, true, &u->registry, &err);
     if (r == 0)
         r = rc_pipeline_check(pipeline, u->registry, &u->config, arena, &problems, &err);
-    rc_problems_print(&problems, true);
+    rc_problems_print(&problems, NULL, true);
     if (r < 0 && problems.errors == 0)
         (void)fprintf(stderr, "error: %s\n", err.msg);
     return r < 0 ? RC_EXIT_CONFIG : RC_EXIT_OK;

@@ -110,7 +110,7 @@ static int open_store(rc_service *service, rc_error *err)
     }
     r = rc_mkdirs(config->store_dir, err);
     if (r < 0)
-        return rc_wrap(err, r, "storePathRootDir");
+        return rc_wrap(err, r, "storePathRootDir, which must be a folder that can be written to");
     path = rc_path_join(config->store_dir, "state.db");
     return rc_store_open_local(path, rc_clock_real(), &service->store, err);
 }

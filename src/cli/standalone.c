@@ -62,8 +62,6 @@ static int load(const rc_args *args, omc_arena *arena, rc_worker_config *ret, rc
     for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++) {
         const char *equals = strchr(pair, '=');
 
-        if (!equals || equals == pair)
-            return rc_fail(err, OMC_EINVAL, "--set '%s': expected KEY=VALUE", pair);
         rc_kv_put(&kv, omc_slice_of(pair, (size_t)(equals - pair)), omc_slice_str(equals + 1));
     }
     rc_problems_init(&problems, arena);
@@ -85,10 +83,14 @@ static int run_standalone(rc_args *args)
                               .arg = &s};
     omc_log_level level = OMC_INFO;
     rc_error err = {0};
+    const char *pair;
     rc_arena arena;
     bool loaded;
     int r;
 
+    for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++)
+        if (!strchr(pair, '=') || *pair == '=')
+            return rc_usage(args, "--set '%s': expected KEY=VALUE, such as httpPort=8083", pair);
     rc_arena_init(&arena, 16 << 10);
     r = load(args, &arena.pub, &config, &err);
     loaded = r == 0;

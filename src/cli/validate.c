@@ -67,7 +67,7 @@ static int run_validate(rc_args *args)
     rc_problems_init(&problems, &arena.pub);
     r = yaml ? check_pipeline(file, args, &arena.pub, &problems, &err)
              : check_properties(file, args, &arena.pub, &problems, &err);
-    rc_problems_print(&problems, true);
+    rc_problems_print(&problems, yaml ? NULL : file, true);
     if (r < 0 && problems.errors == 0)
         (void)fprintf(stderr, "error: %s\n", err.msg);
     if (r == 0)

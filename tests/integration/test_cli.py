@@ -101,7 +101,7 @@ def test_a_misspelt_command_is_corrected(cli):
 
 
 def test_exit_3_when_the_configuration_is_refused(worker, connector, cli, tmp_path):
-    assert connector("create", "x", "no-equals-sign").code == 3
+    assert connector("create", "x", "no-equals-sign").code == 2  # that is the command line
     result = connector("create", "x", f"connector.class={FILE_SOURCE}", "filname=a",
                        "connect.topicname=t")
     assert result.code == 3 and "filename" in result.err, result
