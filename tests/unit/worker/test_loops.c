@@ -408,7 +408,7 @@ static int64_t committed(toy_rig *rig)
     int64_t offset = -2;
 
     rc_arena_init(&arena, 256);
-    assert_ok(rc_log_topic(rig->log, "t", 0, &topic, &err), err);
+    assert_ok(rc_log_topic(rig->log, "t", 1, &topic, &err), err);
     assert_ok(rc_log_committed(rig->log, "connect-out", topic, 0, &arena.pub, &offset, &state,
                                &err),
               err);
@@ -628,6 +628,153 @@ static void refused_reports_stop_the_task(void **state)
     toy_rig_close(&rig);
 }
 
+/* ---- a log with faults ------------------------------------------------------------------------
+ */
+
+static rc_log_ops faulty;
+static const rc_log_ops *sound;
+static atomic_int commit_faults, early_commits;
+
+/* The rig's log with some of its functions replaced; before any connector uses it. */
+static void break_log(toy_rig *rig)
+{
+    sound = rig->log->ops;
+    faulty = *sound;
+    rig->log->ops = &faulty;
+    atomic_store(&commit_faults, 0);
+    atomic_store(&early_commits, 0);
+}
+
+/* Dead letters that the log refuses, once. */
+static int refuse_letters(rc_writer *writer, int64_t deadline_ns, rc_receipt *ret)
+{
+    int r = sound->receipt(writer, deadline_ns, ret);
+
+    if (r == 1 &&
+        strncmp(rc_topic_name(rc_append_topic(ret->append, (rc_slot){0})), "dead", 4) == 0 &&
+        !atomic_exchange(&failed, true))
+        ret->result = rc_fail_retriable(&ret->err, OMC_EIO, "the disk coughs");
+    return r;
+}
+
+static int watch_commits(rc_log *log, const char *group, const rc_commit *commits, size_t count,
+                         rc_error *err)
+{
+    /* After the refusal and before the restart nothing may be committed. */
+    if (atomic_load(&failed) && atomic_load(&others) == 1 && commits[0].offset > 0)
+        atomic_fetch_add(&early_commits, 1);
+    if (atomic_load(&commit_faults) > 0) {
+        atomic_fetch_sub(&commit_faults, 1);
+        return rc_fail_retriable(err, OMC_EIO, "the disk coughs");
+    }
+    return sound->commit(log, group, commits, count, err);
+}
+
+static int report_first(hook_task *task, const omc_batch *batch, omc_error *err)
+{
+    omc_error why = {.code = OMC_EFORMAT, .msg = "too green"};
+
+    atomic_fetch_add(&put_records, (int)batch->count);
+    return task->sink->report(task->sink->host, omc_batch_at(batch, 0), &why, err);
+}
+
+/* Letters come before offsets also when they fail: the records are read again. */
+static void lost_letters_hold_offsets_back(void **state)
+{
+    toy_rig rig;
+    rc_error err = {0};
+
+    (void)state;
+    open_rig(&rig, NULL);
+    break_log(&rig);
+    faulty.receipt = refuse_letters;
+    faulty.commit = watch_commits;
+    hooks.put = report_first;
+    hooks.open = note_queues; /* counts the starts */
+    assert_ok(toy_put(&rig, "in", &err, LINES(5), "size=5", NULL), err);
+    assert_ok(toy_put(&rig, "out", &err, SINK, "errors.tolerance=all",
+                      "errors.deadletterqueue.topic.name=dead", NULL),
+              err);
+    wait_committed(&rig, 5);
+    assert_true(atomic_load(&failed));
+    assert_int_equal(others, 2);
+    assert_int_equal(early_commits, 0);
+    assert_int_equal(put_records, 10);
+    toy_rig_close(&rig);
+}
+
+static void commits_survive_a_faulty_log(void **state)
+{
+    toy_rig rig;
+    rc_error err = {0};
+
+    (void)state;
+    open_rig(&rig, NULL);
+    break_log(&rig);
+    faulty.commit = watch_commits;
+    hooks.put = count_put;
+    assert_ok(toy_put(&rig, "out", &err, SINK, "errors.retry.delay.max.ms=20", NULL), err);
+    wait_committed(&rig, 0);
+    atomic_store(&commit_faults, 3);
+    assert_ok(toy_put(&rig, "in", &err, LINES(5), NULL), err);
+    wait_committed(&rig, 5);
+    assert_int_equal(put_records, 5);
+    assert_int_equal(toy_metric(&rig, "out", RC_TM_COMMIT_FAILURES), 3);
+    toy_rig_close(&rig);
+}
+
+/* No receipt comes, as when the disk is full. */
+static int no_receipts(rc_writer *writer, int64_t deadline_ns, rc_receipt *ret)
+{
+    if (atomic_load(&gate))
+        return sound->receipt(writer, deadline_ns, ret);
+    if (deadline_ns > 0)
+        hook_sleep(50);
+    return 0;
+}
+
+static void full_disk(rc_log *log, rc_log_health *ret)
+{
+    sound->health(log, ret);
+    if (!atomic_load(&gate)) {
+        ret->writable = false;
+        (void)snprintf(ret->text, sizeof ret->text, "disk full");
+    }
+}
+
+static void small_window(rc_worker_config *config)
+{
+    config->pending_bytes_max = 300;
+}
+
+/* While the log cannot store, a task says so, sleeps, can be stopped, and goes on afterwards. */
+static void waits_for_the_log_asleep(void **state)
+{
+    toy_rig rig;
+    rc_error err = {0};
+    char trace[512];
+
+    (void)state;
+    open_rig(&rig, small_window);
+    break_log(&rig);
+    faulty.receipt = no_receipts;
+    faulty.health = full_disk;
+    assert_ok(toy_put(&rig, "in", &err, LINES(1000), NULL), err);
+    assert_true(toy_wait_state(&rig, "in", 0, RC_STATE_STALLED));
+    toy_trace(&rig, "in", 0, trace, sizeof trace);
+    assert_non_null(strstr(trace, "disk full"));
+    assert_true(busy_ms(500) < 60);
+    assert_ok(toy_request(&rig, RC_REQUEST_STOP, "in", &err), err);
+    assert_true(toy_wait_state(&rig, "in", -1, RC_STATE_STOPPED));
+    assert_ok(toy_request(&rig, RC_REQUEST_RESUME, "in", &err), err);
+    assert_true(toy_wait_state(&rig, "in", 0, RC_STATE_STALLED));
+    atomic_store(&gate, true);
+    for (int i = 0; i < 1000 && end_of(&rig, "t") < 1000; i++)
+        hook_sleep(10);
+    assert_int_equal(end_of(&rig, "t"), 1000);
+    toy_rig_close(&rig);
+}
+
 /* ---- pauses, and peace when there is nothing to do --------------------------------------------
  */
 
@@ -704,6 +851,9 @@ int main(void)
         cmocka_unit_test(fails_on_a_lost_offset),
         cmocka_unit_test(reports_count_once),
         cmocka_unit_test(refused_reports_stop_the_task),
+        cmocka_unit_test(lost_letters_hold_offsets_back),
+        cmocka_unit_test(commits_survive_a_faulty_log),
+        cmocka_unit_test(waits_for_the_log_asleep),
         cmocka_unit_test(pauses_while_put_fails),
         cmocka_unit_test(idle_tasks_sleep),
     };

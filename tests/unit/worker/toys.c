@@ -425,13 +425,15 @@ static bool later(int64_t deadline)
 bool toy_wait_state(toy_rig *rig, const char *name, int task, rc_state state)
 {
     int64_t deadline = rc_mono_ms(rc_clock_real()) + 10000;
+    rc_state now;
 
     do {
         if (ask(rig, name, (look){.task = task}).state == state)
             return true;
     } while (later(deadline));
+    now = ask(rig, name, (look){.task = task}).state;
     (void)fprintf(stderr, "%s is %s\n", name,
-                  rc_state_name(ask(rig, name, (look){.task = task}).state));
+                  now < RC_STATE_COUNT ? rc_state_name(now) : "not there");
     return false;
 }
 
