@@ -23,9 +23,11 @@ static const char *const run_defaults[][2] = {
 int rc_pipeline_worker_config(const rc_pipeline *pipeline, bool rest, omc_arena *arena,
                               rc_worker_config *ret, rc_problems *problems, rc_error *err)
 {
+    rc_problems found;
     rc_kv kv;
     int r;
 
+    rc_problems_init(&found, arena);
     rc_kv_init(&kv, arena);
     for (size_t i = 0; i < RC_COUNT(run_defaults); i++)
         rc_kv_put_str(&kv, run_defaults[i][0], run_defaults[i][1]);
@@ -33,7 +35,13 @@ int rc_pipeline_worker_config(const rc_pipeline *pipeline, bool rest, omc_arena 
     rc_kv_put_str(&kv, "storePathRootDir", pipeline->state_dir);
     rc_kv_put_str(&kv, "rest.enable", rest ? "true" : "false");
     rc_kv_put_all(&kv, pipeline->worker);
-    r = rc_worker_config_parse(rc_kv_done(&kv), arena, ret, problems, err);
+    r = rc_worker_config_parse(rc_kv_done(&kv), arena, ret, &found, err);
+    for (size_t i = 0; i < found.count; i++) {
+        const rc_problem *p = &found.items[i];
+
+        rc_problem_add(problems, p->warning, "", "", "%s: %s",
+                       rc_pipeline_where(pipeline, "worker", p->key, arena), p->text);
+    }
     return r < 0 ? rc_wrap(err, r, "%s", pipeline->file) : 0;
 }
 

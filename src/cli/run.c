@@ -348,8 +348,15 @@ static int serve(run *u, const rc_args *args)
 
     u->started_ns = rc_mono_ns(rc_clock_real());
     r = rc_service_run(&setup, &err);
-    if (r < 0)
-        return rc_exit_print(&err);
+    if (r < 0) {
+        const int code = rc_exit_print(&err);
+
+        if (strstr(err.msg, "Permission denied"))
+            (void)fprintf(stderr,
+                          "Next: run it in a folder you can write to, or keep its state elsewhere "
+                          "with --set log.dir=FOLDER.\n");
+        return code;
+    }
     if (r > 0)
         (void)fprintf(stderr, "warning: %d task%s did not stop in time\n", r, r == 1 ? "" : "s");
     r = rc_run_summary(u->pipeline, &u->outcome);

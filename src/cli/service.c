@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define COMPONENT "worker"
+#define SIGNAL_TWICE_MS 100 /* closer signals are one; nobody presses Ctrl-C faster */
 
 struct rc_service {
     const rc_service_setup *setup;
@@ -32,8 +33,8 @@ struct rc_service {
     bool booted; /* the boot thread is done, well or badly */
     bool stop_wanted;
     bool stopping;
-    int signals;
-    int result; /* of the service */
+    int64_t signal_ms; /* of the first one; 0 = none came */
+    int result;        /* of the service */
     rc_error err;
     int abandoned;
     atomic_bool change_posted;
@@ -217,13 +218,18 @@ void rc_service_stop(rc_service *service)
 static void on_signal(void *arg)
 {
     rc_service *service = arg;
+    const int64_t now = rc_mono_ms(rc_clock_real());
 
-    if (++service->signals > 1) {
+    /* timeout(1) and some shells send one signal to the process and once more to its group. */
+    if (service->signal_ms && now - service->signal_ms < SIGNAL_TWICE_MS)
+        return;
+    if (service->signal_ms) {
         static const char text[] = "second signal: ending now, without draining\n";
 
         (void)!write(STDERR_FILENO, text, sizeof text - 1);
         _exit(130);
     }
+    service->signal_ms = RC_MAX(now, (int64_t)1);
     if (service->setup->interrupted && service->booted)
         service->setup->interrupted(service, service->setup->arg);
     else
