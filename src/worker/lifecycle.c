@@ -45,7 +45,25 @@ static void slot_state(rc_worker *worker, rc_task_slot *slot, rc_state state, co
     rc_control_changed(worker);
 }
 
-/* Configuration and data errors come back with every try; others may pass. */
+/*
+ * What happens after an error, of a task (init, start, poll, put, open, pre_commit, commit) or of a
+ * connector (validate, connector_start, task_configs). The first line that fits decides:
+ *
+ *   error                                      then
+ *   -----------------------------------------  --------------------------------------------------
+ *   retriable, from poll, put or a commit      the same call again, state STALLED, never given up
+ *   of one record (transform, converter,       errors.retry.timeout, then errors.tolerance; none:
+ *     report, too large)                       the task fails with it, and the lines below decide
+ *   OMC_ERR_FATAL                              FAILED until restarted or changed
+ *   OMC_ERR_RETRIABLE                          RESTARTING, back-off doubled up to
+ *                                              task.restart.delay.max, never given up
+ *   INVALID UNSUPPORTED WRONG_ABI BAD_FORMAT   FAILED: configuration and data errors come back
+ *     EXISTS NOT_FOUND ACCESS_DENIED           with every try
+ *   any other code                             RESTARTING, FAILED after task.restart.max in a row
+ *   a call that does not return                STUCK: thread left alone, nothing is tried by itself
+ *
+ * Progress of a task (stored or committed records) begins the row and the back-off again.
+ */
 static bool restartable(const rc_error *err)
 {
     if (err->flags & OMC_ERR_FATAL)

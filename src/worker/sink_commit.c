@@ -74,8 +74,11 @@ static int try_commit(rc_sink *s, rc_error *err)
         r = ask_sink(s, offsets, err);
     if (r == 0)
         r = collect_commits(s, offsets, commits, &count, err);
-    if (r == 0 && count > 0)
+    if (r == 0 && count > 0) {
         r = rc_log_commit(task->log, task->plan.options.group, commits, count, err);
+        if (r < 0)
+            (void)rc_wrap(err, r, "commit offsets of group '%s'", task->plan.options.group);
+    }
     return r;
 }
 

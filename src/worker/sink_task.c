@@ -301,6 +301,8 @@ rc_ending rc_sink_run(rc_task *task, rc_error *err)
         *err = late;
         r = -late.code;
     }
+    if (!task->gone && s->opened && s->dirty && late.code)
+        rc_warn(task->who, "ended without the last commit; its records come again: %s", late.msg);
     if (!task->gone)
         stop(s);
     if (task->gone)
