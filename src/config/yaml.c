@@ -51,6 +51,15 @@ static int refuse(struct builder *b, const yaml_mark_t *mark, const char *fmt, .
                    text);
 }
 
+/* What to do about libyaml's complaint, which only says what it did not like. */
+static const char *cure(const char *what)
+{
+    return strstr(what, "cannot start any token")
+               ? "indent with spaces, not tabs, and put quotes around values with special "
+                 "characters"
+               : "check brackets, quotes and indentation there and in the line above";
+}
+
 /* libyaml's own complaint; readers' errors have no mark but an offset. */
 static int parser_failed(struct builder *b)
 {
@@ -61,8 +70,8 @@ static int parser_failed(struct builder *b)
         return rc_fail(b->err, OMC_EINVAL, "%s:%zu:%zu: %s at byte %zu; the file must be UTF-8",
                        b->name, p->mark.line + 1, p->mark.column + 1, what, p->problem_offset + 1);
     if (p->context)
-        return refuse(b, &p->problem_mark, "%s %s", p->context, what);
-    return refuse(b, &p->problem_mark, "%s", what);
+        return refuse(b, &p->problem_mark, "%s %s; %s", p->context, what, cure(what));
+    return refuse(b, &p->problem_mark, "%s; %s", what, cure(what));
 }
 
 /* Puts a new node where the innermost open one wants it. */

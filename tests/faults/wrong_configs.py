@@ -65,8 +65,8 @@ SOURCE = "source: {class: file-source, filename: in.txt, bounded: true}\n"
 SINK = "sink: {class: file-sink, filename: out.txt}\n"
 
 PIPELINES = [
-    ("no YAML at all", "source: {class: [\n", ["bad.yaml:[0-9]+", "."]),
-    ("a tab as indent", "source:\n\tclass: file-source\n" + SINK, ["bad.yaml:2", "tab|character"]),
+    ("no YAML at all", "source: {class: [\n", ["bad.yaml:[0-9]+", "brackets"]),
+    ("a tab as indent", "source:\n\tclass: file-source\n" + SINK, ["bad.yaml:2", "not tabs"]),
     ("empty file", "", ["bad.yaml", "source|empty"]),
     ("no sink", SOURCE, ["bad.yaml", "sink"]),
     ("no source", SINK, ["bad.yaml", "source"]),
