@@ -35,7 +35,7 @@ fi
 seconds=${1:-60}
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "usage: scripts/fuzz.sh [seconds] [name...]" >&2; exit 2; }
 [ $# -eq 0 ] || shift
-known=$(sed -n 's/^rc_fuzzer(\([a-z0-9_]*\) .*/\1/p' tests/fuzz/CMakeLists.txt)
+known=$(sed -n 's/^rc_fuzzer(\([a-z0-9_]*\)[ )].*/\1/p' tests/fuzz/CMakeLists.txt)
 names=${*:-$known}
 for name in $names; do
     grep -qx -- "$name" <<<"$known" || { echo "no fuzzer '$name'; there are:" $known >&2; exit 2; }
