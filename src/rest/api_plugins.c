@@ -83,8 +83,7 @@ void api_plugin_config(exchange *ex)
         answer_json(&ex->answer, 200, view_config_keys(plugin));
 }
 
-/* ---- validation --------------------------------------------------------------------------------
- */
+/* ---- validation ---- */
 
 struct validation {
     const omc_plugin *plugin;
@@ -153,8 +152,7 @@ void api_plugin_validate(exchange *ex)
     exchange_post(ex, &request, render_validate);
 }
 
-/* ---- loggers -----------------------------------------------------------------------------------
- */
+/* ---- loggers ---- */
 
 static json_t *level_json(void)
 {

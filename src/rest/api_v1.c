@@ -357,8 +357,7 @@ void api_create(exchange *ex)
     exchange_post(ex, &request, render_create);
 }
 
-/* ---- other changes ----------------------------------------------------------------------------
- */
+/* ---- other changes ---- */
 
 static void render_accepted(exchange *ex, const rc_reply *reply, answer *out)
 {
@@ -468,8 +467,7 @@ void api_task_restart(exchange *ex)
         exchange_post(ex, &request, render_no_content);
 }
 
-/* ---- offsets ----------------------------------------------------------------------------------
- */
+/* ---- offsets ---- */
 
 static void add_json(rc_buf *out, rc_slice json)
 {

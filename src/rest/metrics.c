@@ -74,8 +74,7 @@ static void task_labels(rc_buf *out, const rc_connector_view *c, const rc_task_v
         for (const rc_task_view *task = c->tasks; task < c->tasks + c->task_count; task++) \
             if (task->metrics)
 
-/* ---- connectors and tasks ---------------------------------------------------------------------
- */
+/* ---- connectors and tasks ---- */
 
 static void states(rc_buf *out, const rc_reply *reply)
 {
@@ -211,8 +210,7 @@ static void plugin_counters(rc_buf *out, const rc_reply *reply)
     }
 }
 
-/* ---- log, worker, process ----------------------------------------------------------------------
- */
+/* ---- log, worker, process ---- */
 
 static void value(rc_buf *out, const char *name, const char *type, const char *help,
                   long long number)

@@ -15,8 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ---- from first line to answer ----------------------------------------------------------------
- */
+/* ---- from first line to answer ---- */
 
 static rest_method method_of(const char *name, bool *head)
 {
@@ -218,8 +217,7 @@ static void OMC_PRINTF(2, 0) on_mhd_log(void *cls, const char *fmt, va_list ap)
     rc_diag_v(OMC_DEBUG, "rest", fmt, ap);
 }
 
-/* ---- life of the server -----------------------------------------------------------------------
- */
+/* ---- life of the server ---- */
 
 static unsigned connections(const rc_rest *rest)
 {

@@ -185,6 +185,23 @@ void rc_generation_free(rc_generation *generation);
 /* task.c: what plugins get from their host */
 const omc_host *rc_host_services(void);
 
+/* slots.c */
+void rc_slot_state(rc_worker *worker, rc_task_slot *slot, rc_state state, const rc_error *why);
+/* Nanoseconds until the next try after `failures` in a row; -1 = no more. */
+int64_t rc_restart_delay(const rc_worker *worker, int failures, const rc_error *err);
+rc_command rc_slot_command(const rc_connector *c);
+void rc_slot_start(rc_worker *worker, rc_connector *c, rc_task_slot *slot);
+void rc_slot_stop(rc_worker *worker, rc_task_slot *slot);
+/* Says RESTARTING with a time, or FAILED. */
+void rc_slot_failed(rc_worker *worker, rc_connector *c, rc_task_slot *slot, const rc_error *why);
+/* A stop that takes too long makes it STUCK; a restart that is due happens. */
+void rc_slot_timer(rc_worker *worker, rc_connector *c, rc_task_slot *slot, int64_t now);
+void rc_slots_make(rc_worker *worker, rc_connector *c);
+void rc_slots_free(rc_connector *c);
+bool rc_slots_ended(const rc_connector *c);
+/* Slot of the task an op is about; NULL when it was abandoned meanwhile. */
+rc_task_slot *rc_slot_find(rc_worker *worker, const rc_op *op, rc_connector **ret);
+
 /* lifecycle.c */
 rc_connector *rc_lifecycle_add(rc_worker *worker, const rc_stored_connector *stored);
 void rc_lifecycle_config(rc_worker *worker, rc_connector *c, const rc_stored_connector *stored);

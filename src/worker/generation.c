@@ -63,8 +63,7 @@ void rc_generation_check(rc_call *call)
     call->plugin = plan.plugin;
 }
 
-/* ---- context of the connector half ------------------------------------------------------------
- */
+/* ---- context of the connector half ---- */
 
 static rc_op *op_of(rc_generation *gen, rc_op_kind kind)
 {
@@ -95,8 +94,7 @@ static void raise_error(void *host, const omc_error *err)
     rc_control_post(gen->worker, op);
 }
 
-/* ---- task configurations
- * -------------------------------------------------------------------------- */
+/* ---- task configurations ---- */
 
 typedef struct task_list {
     omc_task_configs pub;

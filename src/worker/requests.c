@@ -54,8 +54,7 @@ static rc_connector *find(rc_worker *worker, rc_op *op, rc_error *err)
     return NULL;
 }
 
-/* ---- configurations
- * ------------------------------------------------------------------------------ */
+/* ---- configurations ---- */
 
 static const omc_keyvalue *wanted_config(rc_op *op, const rc_connector *old)
 {
@@ -265,8 +264,7 @@ void rc_requests_checked(rc_worker *worker, rc_call *call)
         rc_lifecycle_converge(worker, c);
 }
 
-/* ---- states
- * ----------------------------------------------------------------------------------------- */
+/* ---- states ---- */
 
 static void change_target(rc_worker *worker, rc_op *op, rc_target_state target)
 {
@@ -332,8 +330,7 @@ static void restart(rc_worker *worker, rc_op *op)
     reply_view(worker, op, c, false);
 }
 
-/* ---- offsets
- * ------------------------------------------------------------------------------------------- */
+/* ---- offsets ---- */
 
 typedef struct offsets {
     omc_arena *arena;

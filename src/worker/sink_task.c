@@ -12,8 +12,7 @@
 #include "base/diag.h"
 #include "record/json.h"
 
-/* ---- start and stop
- * -------------------------------------------------------------------------------- */
+/* ---- start and stop ---- */
 
 static int first_offset(rc_sink *s, rc_topic *topic, int32_t queue, int64_t *ret, rc_error *err)
 {
@@ -201,8 +200,7 @@ static void release(rc_sink *s)
     free(s);
 }
 
-/* ---- the loop
- * --------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static int pause_sink(rc_sink *s, rc_error *err)
 {

@@ -38,8 +38,7 @@ static int read_offset(void *host, const omc_map *partition, omc_arena *arena, c
     return rc_json_to_map(text, arena, ret, err);
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------
- */
+/* ---- the loop ---- */
 
 static int submit(rc_source *s, rc_append *append, rc_flight *f, rc_error *err)
 {

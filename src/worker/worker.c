@@ -62,8 +62,7 @@ int rc_worker_stop(rc_worker *worker, int64_t timeout_ms)
     return abandoned;
 }
 
-/* ---- requests ----------------------------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 static const char *copy_text(omc_arena *arena, const char *text)
 {

@@ -14,8 +14,9 @@
  *
  * Threads: validate, connector_start, task_configs and connector_stop run on a small pool under a
  * deadline; those of one connector one at a time, except validate, which has no state and may run
- * beside them. connector_stop follows each connector_start, also one that failed. *All* calls of one task run on the thread of that task
- * and may block; only wake() comes from another thread. stop() never runs beside another call.
+ * beside them. connector_stop follows each connector_start, also one that failed. *All* calls of
+ * one task run on the thread of that task and may block; only wake() comes from another thread.
+ * stop() never runs beside another call.
  *
  * Errors: a negative code and a filled omc_error. OMC_ERR_RETRIABLE asks the host to call again
  * later (for put: with the same batch). Anything else fails the task, which is then restarted with
@@ -81,24 +82,24 @@ typedef struct omc_host {
 } omc_host;
 
 /** What every task context offers. `host` is the host's own. */
-#define OMC_TASK_CONTEXT                                                                         \
-    uint32_t size;                                                                               \
-    const char *connector; /**< Connector name. */                                               \
-    const char *task;      /**< Task name, "<connector>-<id>". */                                \
-    int32_t task_id;                                                                             \
-    int32_t task_count;                                                                          \
-    const omc_config *config;                                                                    \
-    const omc_host *services;                                                                    \
-    /** Readable (poll(2), POLLIN) as long as the task should return to the host at once: stop,  \
-        pause, or records that became durable. A blocking call of the task waits on it beside    \
-        its own descriptors; a source that polls at intervals keeps its own time. */             \
-    int wake_fd;                                                                                 \
-    void *host;                                                                                  \
-    /** Adds `delta` to a counter of this plugin, shown as                                       \
-        rocketmq_connect_plugin_<name>_total{connector,task}. `name`: [a-z0-9_], 48 bytes, at    \
-        most 16 names per task; more are dropped with one log line. */                           \
-    void (*count)(void *host, const char *name, int64_t delta);                                  \
-    /** One log line of this task. */                                                            \
+#define OMC_TASK_CONTEXT                                                                        \
+    uint32_t size;                                                                              \
+    const char *connector; /**< Connector name. */                                              \
+    const char *task;      /**< Task name, "<connector>-<id>". */                               \
+    int32_t task_id;                                                                            \
+    int32_t task_count;                                                                         \
+    const omc_config *config;                                                                   \
+    const omc_host *services;                                                                   \
+    /** Readable (poll(2), POLLIN) as long as the task should return to the host at once: stop, \
+        pause, or records that became durable. A blocking call of the task waits on it beside   \
+        its own descriptors; a source that polls at intervals keeps its own time. */            \
+    int wake_fd;                                                                                \
+    void *host;                                                                                 \
+    /** Adds `delta` to a counter of this plugin, shown as                                      \
+        rocketmq_connect_plugin_<name>_total{connector,task}. `name`: [a-z0-9_], 48 bytes, at   \
+        most 16 names per task; more are dropped with one log line. */                          \
+    void (*count)(void *host, const char *name, int64_t delta);                                 \
+    /** One log line of this task. */                                                           \
     void (*log)(void *host, omc_log_level level, const char *fmt, ...) OMC_PRINTF(3, 4)
 
 /** What a connector (not a task) may ask of its host. Any thread, until connector_stop returns. */

@@ -45,8 +45,7 @@ struct rc_worker {
 static rc_worker *the_worker;
 static const rc_worker_config worker_config = {.worker_id = "d1"};
 
-/* ---- plugins ----------------------------------------------------------------------------------
- */
+/* ---- plugins ---- */
 
 static const omc_option source_keys[] = {
     {.name = "connector.class",
@@ -215,8 +214,7 @@ size_t rc_connector_tables(const omc_plugin *plugin, rc_option_table tables[2])
     return 2;
 }
 
-/* ---- what the server asks directly --------------------------------------------------------------
- */
+/* ---- what the server asks directly ---- */
 
 const rc_worker_config *rc_worker_config_of(const rc_worker *worker)
 {
@@ -282,8 +280,7 @@ const char *rc_state_java(rc_state state)
     }
 }
 
-/* ---- connectors ---------------------------------------------------------------------------------
- */
+/* ---- connectors ---- */
 
 static struct fake_connector *find(rc_worker *w, const char *name)
 {
@@ -365,8 +362,7 @@ static rc_connector_view view(const struct fake_connector *c, omc_arena *arena)
     };
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------ */
+/* ---- requests ---- */
 
 struct answering {
     rc_worker *w;
@@ -592,8 +588,7 @@ int rc_worker_post(rc_worker *w, const rc_request *request, rc_error *err)
     return 0;
 }
 
-/* ---- for the tests
- * ------------------------------------------------------------------------------- */
+/* ---- for the tests ---- */
 
 rc_worker *fake_worker_new(void)
 {

@@ -29,8 +29,7 @@ static rig r;
         }                                                   \
     } while (0)
 
-/* ---- browsers ----------------------------------------------------------------------------------
- */
+/* ---- browsers ---- */
 
 static void pages_cannot_change_anything(void **state)
 {
@@ -108,8 +107,7 @@ static void a_rebound_name_is_refused(void **state)
     assert_int_equal(g.status, 403);
 }
 
-/* ---- limits -------------------------------------------------------------------------------------
- */
+/* ---- limits ---- */
 
 static void bodies_are_bounded(void **state)
 {
@@ -169,8 +167,7 @@ static void connections_are_bounded(void **state)
         close(fds[i]);
 }
 
-/* ---- fifty wrong requests -----------------------------------------------------------------------
- */
+/* ---- fifty wrong requests ---- */
 
 static void wrong_requests_do_no_harm(void **state)
 {
@@ -269,8 +266,7 @@ static void deep_bodies_are_refused(void **state)
                      "{\"errorCode\":400,\"message\":\"Failed! query param 'config' is malformed");
 }
 
-/* ---- the worker ---------------------------------------------------------------------------------
- */
+/* ---- the worker ---- */
 
 static void without_a_worker(void **state)
 {
@@ -431,8 +427,7 @@ static void pipelined(void **state)
     assert_string_equal(g.body + strlen(g.body) - 2, "[]");
 }
 
-/* ---- health, metrics
- * ----------------------------------------------------------------------------- */
+/* ---- health, metrics ---- */
 
 static void health(void **state)
 {
@@ -488,8 +483,7 @@ static void metrics(void **state)
             fail_msg("missing: %s\nin\n%s", lines[i], g.body);
 }
 
-/* ---- idle
- * ----------------------------------------------------------------------------------------- */
+/* ---- idle ---- */
 
 static void tell_thread(void *arg)
 {

@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- plugins -----------------------------------------------------------------------------------
- */
+/* ---- plugins ---- */
 
 static int no_poll(void *task, omc_batch *out, int64_t timeout_ms, omc_error *err)
 {
@@ -103,8 +102,7 @@ static void clear(checked *c)
 #define SOURCE "connector.class=test-source\nhost=h\n"
 #define SINK "connector.class=test-sink\nhost=h\nconnect.topicnames=t\n"
 
-/* ---- tests
- * --------------------------------------------------------------------------------------- */
+/* ---- tests ---- */
 
 static void defaults_are_those_documented(void **state)
 {

@@ -41,8 +41,7 @@ static int count_task(hook_task *task, omc_error *err)
     return 0;
 }
 
-/* ---- writes that meet other writes ------------------------------------------------------------
- */
+/* ---- writes that meet other writes ---- */
 
 static void slow_task_stop(hook_task *task)
 {
@@ -253,8 +252,7 @@ static void stopped_or_deleted_while_starting(void **state)
     }
 }
 
-/* ---- what a connector asks for ----------------------------------------------------------------
- */
+/* ---- what a connector asks for ---- */
 
 static const omc_connector_context *context;
 
@@ -341,8 +339,7 @@ static void reconfigures_when_asked(void **state)
     toy_rig_close(&rig);
 }
 
-/* ---- restarts ---------------------------------------------------------------------------------
- */
+/* ---- restarts ---- */
 
 static atomic_llong when[8];
 
@@ -566,8 +563,7 @@ static void slow_starts_block_nobody_else(void **state)
     toy_rig_close(&rig);
 }
 
-/* ---- across restarts of the worker ------------------------------------------------------------
- */
+/* ---- across restarts of the worker ---- */
 
 static void store(toy_rig *rig, const char *name, const char *class_name)
 {
@@ -694,8 +690,7 @@ static void secrets_stay_secret(void **state)
     (void)unlink(path);
 }
 
-/* ---- calls that do not return, each in a process of its own: what they hold is leaked ---------
- */
+/* ---- calls that do not return, each in a process of its own: what they hold is leaked ---- */
 
 static void need(bool truth, const char *what)
 {

@@ -86,8 +86,7 @@ static int64_t busy_ms(int wait_ms)
     return (int64_t)(clock() - begin) * 1000 / CLOCKS_PER_SEC;
 }
 
-/* ---- sources ----------------------------------------------------------------------------------
- */
+/* ---- sources ---- */
 
 /* The same partition under two maps, out of step: the last record still decides. */
 static int aliases(hook_task *task, omc_batch *out, omc_error *err)
@@ -312,8 +311,7 @@ static void names_errors_without_text(void **state)
     toy_rig_close(&rig);
 }
 
-/* ---- queues of sinks --------------------------------------------------------------------------
- */
+/* ---- queues of sinks ---- */
 
 static atomic_int owners[8];
 static atomic_llong opened_at[8];
@@ -396,8 +394,7 @@ static void begins_where_it_is_told(void **state)
     }
 }
 
-/* ---- commits of sinks -------------------------------------------------------------------------
- */
+/* ---- commits of sinks ---- */
 
 static int64_t committed(toy_rig *rig)
 {
@@ -568,8 +565,7 @@ static void fails_on_a_lost_offset(void **state)
     toy_rig_close(&rig);
 }
 
-/* ---- reports of sinks -------------------------------------------------------------------------
- */
+/* ---- reports of sinks ---- */
 
 /* Refuses one record, and fails the first tries of the same put. */
 static int report_and_fail(hook_task *task, const omc_batch *batch, omc_error *err)
@@ -628,8 +624,7 @@ static void refused_reports_stop_the_task(void **state)
     toy_rig_close(&rig);
 }
 
-/* ---- a log with faults ------------------------------------------------------------------------
- */
+/* ---- a log with faults ---- */
 
 static rc_log_ops faulty;
 static const rc_log_ops *sound;
@@ -775,8 +770,7 @@ static void waits_for_the_log_asleep(void **state)
     toy_rig_close(&rig);
 }
 
-/* ---- pauses, and peace when there is nothing to do --------------------------------------------
- */
+/* ---- pauses, and peace when there is nothing to do ---- */
 
 static int fail_until_told(hook_task *task, const omc_batch *batch, omc_error *err)
 {

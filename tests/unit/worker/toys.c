@@ -23,8 +23,7 @@ void toys_reset(void)
     memset((char *)&toys + offsetof(toy_world, lines), 0, sizeof toys - offsetof(toy_world, lines));
 }
 
-/* ---- source
- * -------------------------------------------------------------------------------------- */
+/* ---- source ---- */
 
 typedef struct source_options {
     int64_t from, to, size;
@@ -168,8 +167,7 @@ static const omc_plugin source_plugin = {.abi = OMC_ABI_CURRENT,
                                          .options_size = sizeof(source_options),
                                          .ops = &source_ops};
 
-/* ---- sink
- * ------------------------------------------------------------------------------------------ */
+/* ---- sink ---- */
 
 typedef struct sink {
     const omc_sink_context *ctx;
@@ -255,8 +253,7 @@ static const omc_plugin sink_plugin = {.abi = OMC_ABI_CURRENT,
                                        .option_size = sizeof(omc_option),
                                        .ops = &sink_ops};
 
-/* ---- the rig
- * ------------------------------------------------------------------------------------------ */
+/* ---- the rig ---- */
 
 static const omc_plugin *const toy_plugins[] = {
     &source_plugin, &sink_plugin, &hook_source, &hook_sink, &bare_source, &bare_sink, NULL};
