@@ -151,6 +151,12 @@ static void look_at(run *u)
         if (!o->failed)
             show(u, true); /* a plain reader sees 100 % also of a short run */
         rc_service_stop(u->service);
+    } else if (u->drain_until_ms && o->sink.state == RC_STATE_STALLED) {
+        rc_progress_clear(&u->progress);
+        (void)fprintf(stderr,
+                      "%s: the sink cannot take the rest now, the next run delivers it: %s\n",
+                      u->pipeline->name, o->sink.trace);
+        rc_service_stop(u->service);
     } else if (u->drain_until_ms && elapsed_ms(u) >= u->drain_until_ms) {
         rc_service_stop(u->service);
     } else if (source_done(u) || u->drain_until_ms) {

@@ -151,7 +151,13 @@ static void histograms(rc_buf *out, const rc_reply *reply)
         (void)snprintf(name, sizeof name, P "task_%s_seconds", task_histograms[id].name);
         family(out, name, "histogram", task_histograms[id].help);
         EACH_TASK(reply, c, task)
-        one_histogram(out, name, &task->metrics->histograms[id], c, task);
+        {
+            const rc_histogram *h = &task->metrics->histograms[id];
+
+            /* Half of them belong to the other kind of task; empty ones are only weight. */
+            if (rc_histogram_count(h) > 0)
+                one_histogram(out, name, h, c, task);
+        }
     }
 }
 

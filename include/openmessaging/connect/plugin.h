@@ -241,7 +241,8 @@ typedef struct omc_sink_ops {
     /**
      * Says how far the host may commit. `offsets` holds, per queue, the offset after the last
      * record put; the task may lower `offset` (-1 = do not commit this queue) and may set
-     * `state` (from `arena`). When absent: flush, then all of it.
+     * `state` (from `arena`). When absent: flush, then all of it. The commit itself may still
+     * fail; only the first one of a task is certainly durable before its first put.
      */
     int (*pre_commit)(void *task, omc_queue_offset *offsets, size_t count, omc_arena *arena,
                       omc_error *err);
