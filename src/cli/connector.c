@@ -397,7 +397,7 @@ static int run_create(rc_args *args)
 static int run_validate(rc_args *args)
 {
     RC_AUTO_FREE char *class_path = NULL;
-    rc_client client;
+    rc_client client = {0};
     rc_error err = {0};
     json_t *config = NULL, *answer, *item, *text;
     size_t i, j, errors = 0;

@@ -341,7 +341,7 @@ static void read_top(builder *b, const rc_yaml *node)
 static void apply_set(builder *b, const char *pair)
 {
     const char *equals = strchr(pair, '=');
-    const char *key, *dot, *value;
+    const char *key, *dot, *rest, *value;
 
     b->set = pair;
     if (!equals || equals == pair) {
@@ -351,15 +351,16 @@ static void apply_set(builder *b, const char *pair)
     key = omc_copy(b->arena, pair, (size_t)(equals - pair));
     value = equals + 1;
     dot = strchr(key, '.');
+    rest = dot ? dot + 1 : "";
     if (dot && !dot[1]) {
         problem(b, 0, 0, "'%s' names no key", key);
     } else if (!strcmp(key, "name")) {
         b->out->name = omc_copy(b->arena, value, strlen(value));
     } else if (!strncmp(key, "source.", 7) || !strncmp(key, "sink.", 5)) {
-        put(b, key[1] == 'o' ? "source" : "sink",
-            !strcmp(dot + 1, "class") ? "connector.class" : dot + 1, value, 0, 0);
+        put(b, key[1] == 'o' ? "source" : "sink", !strcmp(rest, "class") ? "connector.class" : rest,
+            value, 0, 0);
     } else if (!strncmp(key, "worker.", 7)) {
-        put(b, "worker", dot + 1, value, 0, 0);
+        put(b, "worker", rest, value, 0, 0);
     } else if (!strncmp(key, "errors.", 7)) {
         put(b, "source", key, value, 0, 0);
         put(b, "sink", key, value, 0, 0);
@@ -439,7 +440,7 @@ static void complete(builder *b)
 
 static int fail_all(const rc_problems *problems, rc_error *err)
 {
-    rc_buf text = RC_BUF(OMC_ERROR_TEXT_MAX * 4);
+    rc_buf text = RC_BUF((size_t)4 * OMC_ERROR_TEXT_MAX);
     int r;
 
     for (size_t i = 0; i < problems->count; i++)

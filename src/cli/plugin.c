@@ -120,7 +120,7 @@ static int print_lists(const json_t *plugins, const json_t *refused)
 static int run_list(rc_args *args)
 {
     rc_error err = {0};
-    json_t *plugins, *refused;
+    json_t *plugins = NULL, *refused = NULL;
     int r;
 
     if (get_lists(args, &plugins, &refused, &err) < 0)
