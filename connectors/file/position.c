@@ -75,7 +75,7 @@ int file_committed_parse(const omc_map *offset, const char *name, file_committed
     position = omc_map_get(offset, FILE_COUNTER);
     if (!position)
         position = omc_map_get(offset, "nextPosition");
-    if (!file_value_i64(position, &ret->position) || ret->position < 0)
+    if (!omc_value_int64(position, &ret->position) || ret->position < 0)
         return omc_fail(err, OMC_EFORMAT, OMC_ERR_FATAL,
                         "file '%s': the committed offset has neither \"position\" nor "
                         "\"nextPosition\" with a byte count in it. Set one of them or delete the "
@@ -83,7 +83,7 @@ int file_committed_parse(const omc_map *offset, const char *name, file_committed
                         name);
     ret->found = true;
     ret->ours = omc_map_get(offset, FILE_COUNTER) &&
-                file_value_i64(omc_map_get(offset, "inode"), &inode) &&
+                omc_value_int64(omc_map_get(offset, "inode"), &inode) &&
                 parse_print(omc_map_get(offset, "fingerprint"), ret);
     if (ret->ours)
         ret->inode = (ino_t)inode;

@@ -29,10 +29,10 @@ static committed newest_state(const file_sink_task *t, const omc_queue_offset *q
         committed c = {.found = true};
 
         if (!file || file->kind != OMC_STRING || !omc_slice_is(file->u.bytes, t->path) ||
-            !file_value_i64(omc_map_get(map, "length"), &c.length) || c.length < 0 ||
-            !file_value_i64(omc_map_get(map, "inode"), &c.inode))
+            !omc_value_int64(omc_map_get(map, "length"), &c.length) || c.length < 0 ||
+            !omc_value_int64(omc_map_get(map, "inode"), &c.inode))
             continue;
-        (void)file_value_i64(omc_map_get(map, "commit"), &c.commit);
+        (void)omc_value_int64(omc_map_get(map, "commit"), &c.commit);
         if (!best.found || c.commit > best.commit ||
             (c.commit == best.commit && c.length > best.length))
             best = c;

@@ -46,45 +46,6 @@ int file_fail_errno(omc_error *err, uint32_t flags, const char *what, const char
     return -code_of(error);
 }
 
-static bool parse_i64(omc_slice text, int64_t *ret)
-{
-    char copy[32];
-    char *end;
-    long long number;
-
-    if (text.len == 0 || text.len >= sizeof copy)
-        return false;
-    memcpy(copy, text.base, text.len);
-    copy[text.len] = '\0';
-    errno = 0;
-    number = strtoll(copy, &end, 10);
-    if (errno || end != copy + text.len)
-        return false;
-    *ret = number;
-    return true;
-}
-
-bool file_value_i64(const omc_value *value, int64_t *ret)
-{
-    if (!value)
-        return false;
-    switch (value->kind) {
-    case OMC_INT8:
-    case OMC_INT16:
-    case OMC_INT32:
-    case OMC_INT64:
-    case OMC_DATETIME:
-        *ret = value->u.i64;
-        return true;
-    case OMC_NUMBER_TEXT:
-        return parse_i64(value->text, ret);
-    case OMC_STRING:
-        return parse_i64(value->u.bytes, ret);
-    default:
-        return false;
-    }
-}
-
 uint64_t file_hash(const char *base, size_t len)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

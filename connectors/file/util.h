@@ -16,9 +16,6 @@
 int file_fail_errno(omc_error *err, uint32_t flags, const char *what, const char *path,
                     const char *cure);
 
-/** An integer from an INT*, DATETIME, STRING or NUMBER_TEXT value (JSON gives any of them). */
-bool file_value_i64(const omc_value *value, int64_t *ret);
-
 /** FNV-1a, 64 bits: short inputs, no adversary. */
 uint64_t file_hash(const char *base, size_t len);
 

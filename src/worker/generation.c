@@ -130,7 +130,7 @@ static int make_tasks(rc_generation *gen, const connector_ops *ops, rc_error *er
                       .max = (int)gen->plan.options.max_tasks};
     int r;
 
-    gen->tasks = omc_alloc(&gen->arena.pub, (size_t)list.max * sizeof *gen->tasks);
+    gen->tasks = omc_alloc(&gen->arena.pub, (size_t)list.max * sizeof(const omc_keyvalue *));
     if (!ops->task_configs)
         return add_task(&list.pub, NULL, err);
     atomic_store(&gen->configured, true);
@@ -199,9 +199,12 @@ void rc_generation_start(rc_call *call)
 void rc_generation_stop(rc_call *call)
 {
     rc_generation *gen = call->generation;
-    const connector_ops *ops = gen->plan.plugin ? gen->plan.plugin->ops : NULL;
+    const connector_ops *ops;
 
-    if (gen->started && ops->connector_stop)
+    if (!gen->started) /* then there may be no plugin either */
+        return;
+    ops = gen->plan.plugin->ops;
+    if (ops->connector_stop)
         ops->connector_stop(gen->instance);
     gen->started = false;
 }

@@ -116,18 +116,7 @@ static int call_start(rc_sink *s, rc_error *err)
     *err = (rc_error){0};
     rc_task_enter(task, "init");
     r = s->ops->init ? s->ops->init(task->state, &s->ctx, err) : 0;
-    if (!rc_task_leave(task))
-        return -OMC_ECANCELED;
-    if (r < 0)
-        return rc_task_call_failed(task, "init", r, err);
-    pthread_mutex_lock(&task->mu);
-    task->wakeable = true;
-    pthread_mutex_unlock(&task->mu);
-    rc_task_enter(task, "start");
-    r = s->ops->start ? s->ops->start(task->state, err) : 0;
-    if (!rc_task_leave(task))
-        return -OMC_ECANCELED;
-    return r < 0 ? rc_task_call_failed(task, "start", r, err) : 0;
+    return rc_task_begin(task, r, s->ops->start, err);
 }
 
 /* The first offsets and the sink's state beside them are durable before the first put. So a sink
@@ -176,13 +165,7 @@ static void stop(rc_sink *s)
         if (!rc_task_leave(task))
             return;
     }
-    pthread_mutex_lock(&task->mu);
-    task->wakeable = false;
-    pthread_mutex_unlock(&task->mu);
-    rc_task_enter(task, "stop");
-    if (s->started && s->ops->stop)
-        s->ops->stop(task->state);
-    (void)rc_task_leave(task);
+    rc_task_end(task, s->started ? s->ops->stop : NULL);
 }
 
 static void release(rc_sink *s)

@@ -51,6 +51,36 @@ const char *rc_task_call(rc_task *task, int64_t *ret_ms)
     return call;
 }
 
+static void set_wakeable(rc_task *task, bool wakeable)
+{
+    pthread_mutex_lock(&task->mu);
+    task->wakeable = wakeable;
+    pthread_mutex_unlock(&task->mu);
+}
+
+int rc_task_begin(rc_task *task, int r, int (*start)(void *state, omc_error *err), rc_error *err)
+{
+    if (!rc_task_leave(task))
+        return -OMC_ECANCELED;
+    if (r < 0)
+        return rc_task_call_failed(task, "init", r, err);
+    set_wakeable(task, true);
+    rc_task_enter(task, "start");
+    r = start ? start(task->state, err) : 0;
+    if (!rc_task_leave(task))
+        return -OMC_ECANCELED;
+    return r < 0 ? rc_task_call_failed(task, "start", r, err) : 0;
+}
+
+void rc_task_end(rc_task *task, void (*stop)(void *state))
+{
+    set_wakeable(task, false);
+    rc_task_enter(task, "stop");
+    if (stop)
+        stop(task->state);
+    (void)rc_task_leave(task);
+}
+
 rc_command rc_task_commanded(rc_task *task)
 {
     rc_command command;

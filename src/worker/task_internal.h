@@ -47,6 +47,11 @@ bool rc_task_leave(rc_task *task);
 int rc_task_call_failed(rc_task *task, const char *call, int r, rc_error *err);
 
 rc_command rc_task_commanded(rc_task *task);
+/* Ends the bracket around init, which returned `r`, and calls start (may be NULL). From then on
+ * wake() is allowed. */
+int rc_task_begin(rc_task *task, int r, int (*start)(void *state, omc_error *err), rc_error *err);
+/* wake() is allowed no more; calls stop (may be NULL). */
+void rc_task_end(rc_task *task, void (*stop)(void *state));
 /* Clears the wake-up, unless a command other than RUN stands (it stays readable then). */
 void rc_task_clear_wake(rc_task *task);
 /* Reports a state when it differs from the last one. */
