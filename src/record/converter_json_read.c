@@ -214,6 +214,7 @@ static int get_map(const omc_schema *schema, const omc_value *node, omc_arena *a
         const omc_value *key = NULL, *value = NULL;
         int r = map_entry(node, i, &key, &value, err);
 
+        RC_ASSERT(r < 0 || (key && value));
         if (r == 0)
             r = rc_json_get_value(schema->key_schema, key, arena, room, &entries[i].key, err);
         if (r == 0)

@@ -70,7 +70,7 @@ static int put_number_text(rc_slice number, int scale, enum rc_json_decimal deci
 static int put_decimal(const omc_schema *schema, const omc_value *value,
                        enum rc_json_decimal decimal, rc_buf *out, rc_error *err)
 {
-    int scale, r = rc_schema_scale(schema, &scale, err);
+    int scale = 0, r = rc_schema_scale(schema, &scale, err);
 
     if (r < 0)
         return r;

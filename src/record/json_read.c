@@ -381,7 +381,7 @@ int rc_json_read(rc_slice text, unsigned flags, omc_arena *arena, omc_value *ret
 
 int rc_json_to_map(rc_slice text, omc_arena *arena, const omc_map **ret, rc_error *err)
 {
-    omc_value value;
+    omc_value value = omc_null();
     int r = rc_json_read(text, 0, arena, &value, err);
 
     if (r < 0)
@@ -428,7 +428,7 @@ static int skip_value(rc_json_reader *rd, rc_slice *ret)
 
 static int read_envelope_member(rc_json_reader *rd, rc_json_envelope *envelope)
 {
-    rc_slice name;
+    rc_slice name = {0};
     omc_value ignored;
     int r = read_member_name(rd, &name);
 

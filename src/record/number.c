@@ -133,8 +133,10 @@ int rc_number_double(rc_slice text, bool single, double *ret)
 
     if (!rc_number_is_json(text))
         return -OMC_EFORMAT;
-    if (text.len >= sizeof small)
-        copy = large = rc_malloc(text.len + 1); /* Part of a message that is in memory already. */
+    if (text.len >= sizeof small) {
+        large = rc_malloc(text.len + 1); /* Part of a message that is in memory already. */
+        copy = large;
+    }
     memcpy(copy, text.base, text.len);
     copy[text.len] = '\0';
     *ret = single ? (double)strtof(copy, NULL) : strtod(copy, NULL);
@@ -181,6 +183,7 @@ static size_t shortest_digits(double number, bool single, char *out, int *ret_ex
     for (at = text; *at != 'e'; at++)
         if (is_digit(*at))
             out[n++] = *at;
+    RC_ASSERT(n > 0); /* %e writes a digit before the 'e' */
     *ret_exponent = (int)strtol(at + 1, NULL, 10);
     while (n > 1 && out[n - 1] == '0')
         n--;
@@ -191,7 +194,7 @@ static size_t put_word(const char *word, char *out)
 {
     size_t len = strlen(word);
 
-    memcpy(out, word, len);
+    memcpy(out, word, len); /* NOLINT(bugprone-not-null-terminated-result): the length goes along */
     return len;
 }
 

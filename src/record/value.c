@@ -141,7 +141,8 @@ static bool double_equal(const omc_value *a, const omc_value *b)
         return isnan(x) && isnan(y);
     if (isinf(x) && isinf(y) && a->text.len && b->text.len)
         return omc_slice_eq(a->text, b->text); /* 1e400 and 1e500 are different numbers. */
-    return memcmp(&x, &y, sizeof x) == 0;
+    /* Without NaN only 0.0 and -0.0 are equal with different bits. */
+    return x == y && !signbit(x) == !signbit(y);
 }
 
 /** `schemas`: compare those of structs, too. */
