@@ -88,11 +88,11 @@ int rc_live_topics(rc_log *pub, rc_topic_fn *each, void *arg, rc_error *err)
 
     (void)err;
     (void)pthread_mutex_lock(&log->mu);
-    all = rc_malloc((HASH_COUNT(log->topics) + 1) * sizeof *all);
+    all = rc_malloc((HASH_COUNT(log->topics) + 1) * sizeof(rc_topic *));
     for (rc_topic *topic = log->topics; topic; topic = topic->hh.next)
         all[count++] = topic;
     (void)pthread_mutex_unlock(&log->mu);
-    qsort(all, count, sizeof *all, by_name);
+    qsort(all, count, sizeof(rc_topic *), by_name);
     for (size_t i = 0; r == 0 && i < count; i++)
         r = each(arg, all[i]);
     return r < 0 ? r : 0;

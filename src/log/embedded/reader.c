@@ -495,9 +495,12 @@ static int serve_block(rc_reader *reader, size_t messages_max, size_t bytes_max,
 {
     rc_embedded *log = log_of(reader);
     read_queue *q = find_queue(reader, reader->topic, reader->queue);
-    const block_row *last = &reader->block->rows[reader->block->row_count - 1];
-    int r = serve(reader, messages_max, bytes_max, fetch, err);
+    const block_row *last;
+    int r;
 
+    RC_ASSERT(q && reader->block); /* fill() left both; who removes the queue drops the block */
+    last = &reader->block->rows[reader->block->row_count - 1];
+    r = serve(reader, messages_max, bytes_max, fetch, err);
     if (r < 0) {
         clear_fetch(reader, fetch);
         drop_block(reader);
@@ -581,7 +584,8 @@ static bool sleep_until(rc_reader *reader, int64_t deadline_ns)
     (void)ppoll(fds, 2, deadline_ns == INT64_MAX ? NULL : &timeout, NULL);
     (void)pthread_mutex_lock(&log->mu);
     if (reader->waiting) {
-        DL_DELETE(log->waiting, reader);
+        /* Whoever is not the tail has a next one; the analyzer cannot see that of utlist. */
+        DL_DELETE(log->waiting, reader); /* NOLINT(clang-analyzer-core.NullDereference) */
         reader->waiting = false;
     }
     (void)pthread_mutex_unlock(&log->mu);
@@ -734,6 +738,7 @@ int rc_emb_reader_pause(rc_reader *reader, rc_topic *topic, int32_t queue, bool 
 
     if (r < 0)
         return r;
+    RC_ASSERT(q);
     if (paused)
         forget_block_of(reader, q);
     q->paused = paused;

@@ -269,7 +269,7 @@ static char *immutable_uri(const char *path)
 
 int rc_segment_damaged(int r, const char *path, rc_error *err)
 {
-    rc_error old = {0};
+    rc_error old;
 
     /* SQLite calls some kinds of damage plain errors, e.g. "unsupported file format". */
     if ((r != -OMC_EFORMAT && r != -OMC_EINTERNAL) || (err && strstr(err->msg, "restore it")))
