@@ -445,6 +445,19 @@ int64_t toy_metric(toy_rig *rig, const char *name, rc_task_metric id)
     return ask(rig, name, (look){.task = 0, .metric = id}).value;
 }
 
+bool toy_wait_metric(toy_rig *rig, const char *name, rc_task_metric id, int64_t value)
+{
+    int64_t deadline = rc_mono_ms(rc_clock_real()) + 10000;
+
+    do {
+        if (toy_metric(rig, name, id) == value)
+            return true;
+    } while (later(deadline));
+    (void)fprintf(stderr, "metric %d of %s is %lld\n", (int)id, name,
+                  (long long)toy_metric(rig, name, id));
+    return false;
+}
+
 bool toys_wait(size_t count)
 {
     int64_t deadline = rc_mono_ms(rc_clock_real()) + 10000;

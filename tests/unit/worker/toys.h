@@ -54,5 +54,7 @@ bool toy_wait_state(toy_rig *rig, const char *name, int task, rc_state state);
 /** Trace of the task (or connector), in `out`. */
 void toy_trace(toy_rig *rig, const char *name, int task, char *out, size_t size);
 int64_t toy_metric(toy_rig *rig, const char *name, rc_task_metric id);
+/** Waits up to 10 s until the first task's metric has that value. */
+bool toy_wait_metric(toy_rig *rig, const char *name, rc_task_metric id, int64_t value);
 
 #endif
