@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * One outgoing connection: name resolution, TCP, and TLS on top when asked for; reads into memory
+ * of its user, writes without copying (plain TCP) from memory of its user.
+ *
+ * Loop thread only. Callbacks come from the loop, never from inside a call of this header.
+ */
+#ifndef RC_CONN_H
+#define RC_CONN_H
+
+#include "net/loop.h"
+
+typedef struct rc_conn rc_conn;
+typedef struct rc_tls rc_tls; /* settings and certificates, shared by connections */
+
+typedef struct rc_tls_config {
+    bool verify;
+    const char *ca_file, *cert_file, *key_file, *key_password; /**< PEM; NULL = none / system's. */
+} rc_tls_config;
+/** Reads the files. @return 0; -OMC_EINVAL naming the file and what is wrong with it. Any thread.
+ */
+int rc_tls_new(const rc_tls_config *config, rc_tls **ret, rc_error *err);
+void rc_tls_free(rc_tls *tls); /**< After all its connections are closed. NULL is allowed. */
+
+typedef struct rc_span {
+    uint8_t *base;
+    size_t len;
+} rc_span;
+
+typedef struct rc_conn_user {
+    /** Connected, and the TLS handshake is done. */
+    void (*opened)(void *arg);
+    /** Memory to read into, at least 1 byte; stays valid until received() or closed(). */
+    rc_span (*room)(void *arg);
+    /** `n` bytes have been put at the start of the last room. */
+    void (*received)(void *arg, size_t n);
+    /** Ended, for whatever reason; exactly once for every connection whose open returned 0, and the
+     *  last callback. Everything still unwritten has been told with result < 0 before.
+     *  why->code is OMC_ECANCELED after rc_conn_close(). The connection is freed after it. */
+    void (*closed)(void *arg, const rc_error *why);
+} rc_conn_user;
+
+typedef struct rc_conn_config {
+    const char *host; /**< Name or address (IPv6 without brackets). */
+    int port;
+    rc_tls *tls;             /**< NULL = plain. Outlives the connection. */
+    const char *server_name; /**< For TLS: name to check; NULL = host. */
+    int64_t timeout_ms;      /**< For connecting, handshake included. */
+    int64_t user_timeout_ms; /**< TCP_USER_TIMEOUT: unacknowledged bytes break it; 0 = system's. */
+} rc_conn_config;
+
+/** Begins to connect (TCP_NODELAY, keep-alive). @return 0, then opened() or closed() follow;
+ *  -OMC_EINVAL. */
+int rc_conn_open(rc_loop *loop, const rc_conn_config *config, const rc_conn_user *user, void *arg,
+                 rc_conn **ret, rc_error *err);
+
+typedef struct rc_iovec {
+    const void *base;
+    size_t len;
+} rc_iovec;
+/**
+ * Writes the parts in order after everything written before. The bytes must stay until `done`
+ * (result 0 = handed to the kernel, or < 0 = the connection ended first). `parts` itself is copied.
+ * Before opened() the bytes wait. Many small writes of one loop turn go out in one writev.
+ */
+void rc_conn_write(rc_conn *conn, const rc_iovec *parts, size_t count,
+                   void (*done)(void *arg, int result), void *arg);
+size_t rc_conn_unwritten(const rc_conn *conn); /**< Bytes accepted and not handed to the kernel. */
+/** Stops or goes on reading; room() is not called meanwhile. */
+void rc_conn_pause(rc_conn *conn, bool paused);
+/** Ends it: closed() follows soon. Again is harmless until closed() has been called. */
+void rc_conn_close(rc_conn *conn);
+/** Local address as text, for client ids; "" before opened(). */
+const char *rc_conn_local(const rc_conn *conn);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Lanes: everything that goes to one queue, in order, with at most `window` unanswered sends
+ * (default 1). Parcels that wait while a send is unanswered go together in the next one, without a
+ * copy: the body of SEND_BATCH_MESSAGE is the concatenation of its items.
+ *
+ * The producer and the message log both send through lanes. I/O thread only, but for
+ * rmq_lanes_submit().
+ */
+#ifndef RMQ_LANE_H
+#define RMQ_LANE_H
+
+#include "rocketmq/client_impl.h"
+
+typedef struct rmq_lanes rmq_lanes; /* a set of lanes with the same settings */
+
+/** Items of one queue, in memory of the caller that stays until `done`. */
+typedef struct rmq_parcel {
+    struct rmq_parcel *prev, *next; /**< The lane's while it has the parcel. */
+    const char *topic;              /**< Wire name; stays until done. */
+    const char *broker;             /**< Name; stays until done. */
+    int32_t queue_id;
+    const void *items; /**< Encoded items (rmq_item_put), or the body of a single message. */
+    size_t bytes;
+    uint32_t count;       /**< Messages in it; 1 for singles. */
+    int32_t sys_flag;     /**< Only parcels with the same flags go together. */
+    rc_slice properties;  /**< Singles (310): encoded; base == NULL = batch items (320). */
+    int64_t born_ms;      /**< Singles. */
+    int32_t flag;         /**< Singles. */
+    int64_t submitted_ns; /**< Mono; for delivery_timeout. Set by the caller. */
+    /* What became of it: */
+    int result;              /**< 0 or -OMC_E... */
+    int32_t status;          /**< 0, 10, 11, 12 */
+    int32_t stored_queue_id; /**< Where it landed. */
+    int64_t base_offset;     /**< Of its first message; the others follow. */
+    void *owner;             /**< The caller's. */
+} rmq_parcel;
+
+typedef struct rmq_lanes_config {
+    const char *who;   /**< Task or producer, for messages. Copied. */
+    const char *group; /**< Producer group. Copied. */
+    int window;
+    size_t send_bytes_max; /**< Of one send. */
+    int64_t send_timeout_ms, delivery_timeout_ms, unknown_wait_ms;
+    enum rmq_unknown unknown;
+    enum rmq_ack ack;
+    const char *create_from; /**< See rmq_producer_config. */
+    /** A parcel is done, in order within its lane. I/O thread. err is NULL when result is 0. After
+     *  a failure that is not retried all parcels behind it in the lane fail with OMC_ECANCELED, so
+     *  that order holds; the lane takes new ones when it has told all. */
+    void (*done)(void *arg, rmq_parcel *parcel, const rc_error *err);
+    /**
+     * RMQ_UNKNOWN_REPORT only: the outcome of parcels [first .. last] (linked by next, `count` of
+     * them) is unknown; the connection is closed and unknown_wait_ms have passed. The lane stands
+     * still until rmq_lane_resolve(). NULL: they fail with RMQ_ERR_UNKNOWN_OUTCOME.
+     */
+    void (*unknown_outcome)(void *arg, rmq_parcel *first, size_t count, const rc_error *err);
+    /** Something is in the way for longer than a second (broker away, disk full), or no more. */
+    void (*trouble)(void *arg, const char *text_or_null);
+    void *arg;
+} rmq_lanes_config;
+
+int rmq_lanes_new(rmq_client *client, const rmq_lanes_config *config, rmq_lanes **ret,
+                  rc_error *err);
+/** Hands parcels over (linked by next, NULL at the end; any lanes); order per lane is the order of
+ *  calls. @thread any */
+void rmq_lanes_submit(rmq_lanes *lanes, rmq_parcel *list);
+/** Goes on after unknown_outcome: the parcels are the caller's again (done is not called for them
+ *  by the lane) except those in `again`, which are sent first. */
+void rmq_lane_resolve(rmq_lanes *lanes, const char *topic, const char *broker, int32_t queue_id,
+                      rmq_parcel *again);
+/** Ends: everything still held gets OMC_ECANCELED (UNKNOWN_OUTCOME when it was under way); frees
+ *  the lanes, then calls `closed`. */
+void rmq_lanes_close(rmq_lanes *lanes, void (*closed)(void *arg), void *arg);
+
+#endif
