@@ -11,7 +11,7 @@ set -euo pipefail
 build=(
     gcc libc6-dev make cmake ninja-build pkg-config ccache git ca-certificates
     libuv1-dev libssl-dev libmicrohttpd-dev libjansson-dev libyaml-dev libsqlite3-dev
-    libpcre2-dev uthash-dev zlib1g-dev liblz4-dev libzstd-dev
+    libpcre2-dev uthash-dev zlib1g-dev liblz4-dev libzstd-dev libxxhash-dev
 )
 tests=(
     g++ clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14

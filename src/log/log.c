@@ -74,6 +74,13 @@ const char *rc_topic_broker(const rc_topic *topic, int32_t queue)
     return ops_of(topic)->topic_broker(topic, queue);
 }
 
+int32_t rc_topic_queue_id(const rc_topic *topic, int32_t queue)
+{
+    const rc_log_ops *ops = ops_of(topic);
+
+    return ops->topic_queue_id ? ops->topic_queue_id(topic, queue) : queue;
+}
+
 int rc_log_bounds(rc_log *log, rc_topic *topic, int32_t queue, int64_t *ret_min, int64_t *ret_max,
                   rc_error *err)
 {
@@ -159,6 +166,13 @@ rc_topic *rc_append_topic(const rc_append *append, rc_slot slot)
 int32_t rc_append_queue(const rc_append *append, rc_slot slot)
 {
     return ops_of(append)->append_queue(append, slot);
+}
+
+int rc_writer_sync(rc_writer *writer, int64_t deadline_ns, rc_error *err)
+{
+    const rc_log_ops *ops = ops_of(writer);
+
+    return ops->sync ? ops->sync(writer, deadline_ns, err) : 0;
 }
 
 int rc_writer_submit(rc_writer *writer, rc_append *append, void *cookie, rc_error *err)

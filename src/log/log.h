@@ -7,8 +7,12 @@
  * Order: appends of one writer to one queue are stored in the order of rc_writer_submit().
  * Durability: a receipt without error means "durable as promised by the back end".
  * Atomic logs (RC_LOG_ATOMIC) store an append's batches, for all its queues, and its positions in
- * one transaction: a source is then exactly once without anything else. On other logs positions
- * of an append become durable some time after all batches before them are acknowledged.
+ * one transaction: a source is then exactly once without anything else. On other logs an append
+ * that failed may be stored in part, and the positions of an append become durable some time after
+ * all batches up to it are acknowledged (commit_interval_ms, and rc_writer_sync()). A writer with
+ * `exactly_once` then makes the difference good: messages carry identities, and those that an
+ * earlier writer of the connector has stored behind its last position are recognised and not
+ * stored again.
  *
  * Threads: rc_log functions may be called from any thread. A writer and a reader belong to one
  * task thread; only rc_reader_wake() and the wake-up of a writer come from elsewhere.
@@ -34,22 +38,33 @@ typedef struct rc_reader rc_reader;
 #define RC_MESSAGE_MAX ((size_t)4 << 20)
 
 enum rc_log_caps {
-    RC_LOG_ATOMIC = 1 /**< Batches and positions of an append are one transaction. */
+    RC_LOG_ATOMIC = 1, /**< Batches and positions of an append are one transaction. */
+    RC_LOG_SHARED = 2  /**< Others read and write the topics too: created with more queues. */
 };
+
+/** What a receipt promises; logs that cannot keep it refuse to open the writer. */
+typedef enum rc_ack {
+    RC_ACK_STORED = 0,    /**< The log has it (its default promise). */
+    RC_ACK_FLUSHED = 1,   /**< It is on a disk. */
+    RC_ACK_REPLICATED = 2 /**< A second copy has it. */
+} rc_ack;
 
 /* ---- topics ---------------------------------------------------------------------------------- */
 
 /** Checks a name; the error says which character at which place is not allowed. */
 int rc_topic_name_check(const char *name, rc_error *err);
 /**
- * Opens a topic, creating it with `queues` queues when it does not exist and `queues` > 0.
+ * Opens a topic, creating it with `queues` queues when it does not exist and `queues` > 0. Its list
+ * of queues stays as it is now; a later call gives another handle when it has changed.
  * @return 0; -OMC_ENOTFOUND (does not exist, queues = 0); -OMC_EINVAL (name); I/O errors.
  */
 int rc_log_topic(rc_log *log, const char *name, int32_t queues, rc_topic **ret, rc_error *err);
 const char *rc_topic_name(const rc_topic *topic);
 int32_t rc_topic_queues(const rc_topic *topic);
-/** "" on the embedded log. Static for the life of the log. */
+/** Name of the broker of the `queue`-th queue, "" on the embedded log; as long as the log lives. */
 const char *rc_topic_broker(const rc_topic *topic, int32_t queue);
+/** Number of the `queue`-th queue at its broker; `queue` itself on the embedded log. */
+int32_t rc_topic_queue_id(const rc_topic *topic, int32_t queue);
 /** Offset of the first message kept and offset of the next one to be stored. */
 int rc_log_bounds(rc_log *log, rc_topic *topic, int32_t queue, int64_t *ret_min, int64_t *ret_max,
                   rc_error *err);
@@ -67,6 +82,11 @@ typedef struct rc_writer_config {
     const char *connector;    /**< Owner of the positions. */
     size_t pending_bytes_max; /**< Bytes submitted and not yet received back (default 16 MiB). */
     rc_wake *wake; /**< Set whenever a receipt arrives; may be NULL. Outlives the writer. */
+    /* Atomic logs need none of these: */
+    bool exactly_once; /**< All messages with an identity are stored once. */
+    bool unordered;    /**< Order within a queue may be given up for speed. */
+    rc_ack ack;
+    int64_t commit_interval_ms; /**< Positions become durable so often; default 1,000. */
 } rc_writer_config;
 
 int rc_writer_open(rc_log *log, const rc_writer_config *config, rc_writer **ret, rc_error *err);
@@ -74,6 +94,11 @@ int rc_writer_open(rc_log *log, const rc_writer_config *config, rc_writer **ret,
  *  returns, positions read are the truth for whoever goes on. NULL is allowed. */
 void rc_writer_close(rc_writer *writer);
 
+/**
+ * Makes the positions of all receipts taken so far durable; waits up to `deadline_ns` (mono).
+ * @return 0 (at once on atomic logs), -OMC_ETIMEDOUT, or what keeps them from it.
+ */
+int rc_writer_sync(rc_writer *writer, int64_t deadline_ns, rc_error *err);
 /** Gives recycled memory back to the system; for a task that has become idle. */
 void rc_writer_trim(rc_writer *writer);
 /** An empty append; recycled memory. Never fails. */
@@ -83,7 +108,10 @@ void rc_append_free(rc_append *append);
 /**
  * Encodes a message at the end of the append's batch for (topic, queue): the one copy of a body.
  * @param[out] ret_slot  Part and index for rc_append_offset(); may be NULL.
- * @return 0 or -OMC_EINVAL (message larger than RC_MESSAGE_MAX; names size and limit).
+ * A message whose identity the log holds already is not stored again; its slot is that of the copy.
+ * @return 0; -OMC_EINVAL (message larger than RC_MESSAGE_MAX; names size and limit); with
+ *         exactly_once, the first message of a source partition may wait and fail as reading the
+ *         log may.
  */
 typedef struct rc_slot {
     uint32_t part;
@@ -105,8 +133,9 @@ size_t rc_append_positions(const rc_append *append);
  */
 int rc_writer_submit(rc_writer *writer, rc_append *append, void *cookie, rc_error *err);
 
-/** An append that came back: stored, or failed with `err` (then nothing of it is stored; appends
- *  after it fail too with OMC_ECANCELED, so that order holds). Receipts come in order. */
+/** An append that came back: stored, or failed with `err` (on atomic logs nothing of it is stored
+ *  then; appends after it fail too with OMC_ECANCELED, so that order holds). Receipts come in
+ *  order. */
 typedef struct rc_receipt {
     rc_append *append; /**< The caller's again; rc_append_free() it. */
     void *cookie;
@@ -190,7 +219,8 @@ typedef struct rc_commit {
     int64_t offset; /**< Next message wanted; -1 = forget. */
     rc_slice state; /**< Sink's own JSON, at most 4 KiB; base == NULL = none. */
 } rc_commit;
-/** Commits all of them in one atomic write; durable when it returns. */
+/** Commits all of them, on atomic logs in one atomic write; durable when it returns as far as the
+ *  log promises (RocketMQ's brokers may forget the last 5 s of offsets in a crash). */
 int rc_log_commit(rc_log *log, const char *group, const rc_commit *commits, size_t count,
                   rc_error *err);
 /** Committed offset (-1 = none) and state (in arena). */
@@ -223,6 +253,7 @@ typedef struct rc_log_ops {
     const char *(*topic_name)(const rc_topic *);
     int32_t (*topic_queues)(const rc_topic *);
     const char *(*topic_broker)(const rc_topic *, int32_t);
+    int32_t (*topic_queue_id)(const rc_topic *, int32_t); /* NULL = the index */
     int (*bounds)(rc_log *, rc_topic *, int32_t, int64_t *, int64_t *, rc_error *);
     int (*search)(rc_log *, rc_topic *, int32_t, int64_t, int64_t *, rc_error *);
     int (*writer_open)(rc_log *, const rc_writer_config *, rc_writer **, rc_error *);
@@ -239,6 +270,7 @@ typedef struct rc_log_ops {
     rc_topic *(*append_topic)(const rc_append *, rc_slot);
     int32_t (*append_queue)(const rc_append *, rc_slot);
     int (*submit)(rc_writer *, rc_append *, void *, rc_error *);
+    int (*sync)(rc_writer *, int64_t, rc_error *);
     int (*receipt)(rc_writer *, int64_t, rc_receipt *);
     size_t (*pending)(const rc_writer *);
     size_t (*pending_bytes)(const rc_writer *);

@@ -173,8 +173,9 @@ static const omc_keyvalue *read_extensions(const rc_message *message, omc_arena 
     if (message->tags.base)
         pairs[count++] = (omc_pair){omc_slice_str(RC_EXT_SYSTEM RC_EXT_TAGS), message->tags};
     for (size_t i = 0; i < message->property_count; i++)
-        pairs[count++] = (omc_pair){extension_name(message->properties[i].key, arena),
-                                    message->properties[i].value};
+        if (!has_prefix(message->properties[i].key, RC_PROP_OURS))
+            pairs[count++] = (omc_pair){extension_name(message->properties[i].key, arena),
+                                        message->properties[i].value};
     if (message->message_id.len)
         pairs[count++] = (omc_pair){omc_slice_str(RC_EXT_SYSTEM "MSG_ID"), message->message_id};
     *list = (omc_keyvalue){count, pairs};

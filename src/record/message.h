@@ -10,7 +10,8 @@
  *   message -> record: partition {topic, brokerName, queueId} (texts), offset {queueOffset},
  *   timestamp = property `connect.timestamp` or born time; key from KEYS, value from body;
  *   extensions: MIN_OFFSET TRACE_ON MAX_OFFSET MSG_REGION UNIQ_KEY WAIT TAGS get the prefix
- *   `MQ-SYS-`, a leading `connect-ext-` is taken off, others stay; plus MQ-SYS-MSG_ID when the
+ *   `MQ-SYS-`, a leading `connect-ext-` is taken off, those of ours (`__rc.`) are left out, others
+ *   stay; plus MQ-SYS-MSG_ID when the
  *   log has message ids.
  *
  * Differences to Java, on purpose: extensions exist before the transforms run, and the prefix is
@@ -21,6 +22,25 @@
 
 #include "record/instance.h"
 
+/**
+ * What makes a record the same record when its source replays it: a hash of connector, source
+ * partition and source position (canonical JSON, number text kept), and a number among records of
+ * the same position. Taken at poll, before transforms.
+ */
+typedef struct rc_identity {
+    uint8_t hash[16];
+    uint32_t ordinal;
+    rc_slice partition; /**< Canonical JSON, borrowed. */
+} rc_identity;
+/** Fills hash (XXH3, 128 bits) and partition; the ordinal is the caller's. */
+void rc_identity_of(const char *connector, rc_slice partition, rc_slice offset, rc_identity *ret);
+
+/** Properties of ours in messages; not shown to sinks, not part of "equal". */
+#define RC_PROP_OURS "__rc."
+#define RC_PROP_ID "__rc.id"   /**< <base64url of the hash>.<ordinal> */
+#define RC_PROP_GEN "__rc.gen" /**< <generation of the writer>.<number of the append> */
+#define RC_PROP_SRC "__rc.src" /**< UNIQ_KEY of the message this one was copied from. */
+
 /** One message. All slices are borrowed. */
 typedef struct rc_message {
     rc_slice body;              /**< base == NULL: a tombstone (no body). */
@@ -30,6 +50,7 @@ typedef struct rc_message {
     size_t property_count;
     int64_t born_ms;
     int32_t flag;
+    const rc_identity *identity; /**< Appends: exactly once; NULL = none. */
     /* Fetched messages only: */
     int64_t offset;
     int64_t stored_ms;

@@ -152,8 +152,19 @@ static const omc_option source_rows[] = {
      .type = OMC_OPT_CHOICE,
      .default_value = "requested",
      .offset = AT(exactly_once),
-     .choices = "requested|required",
-     .doc = "`required` refuses a source that cannot replay from a position."},
+     .choices = "requested|required|off",
+     .doc = "`requested`: records are stored once where that is free (embedded log) or what the "
+            "connector promises (replicator). `required`: on every log; a source that cannot "
+            "replay from a position is refused. `off`: at least once on logs where exactly once "
+            "costs something."},
+    {.name = "ack.require",
+     .type = OMC_OPT_CHOICE,
+     .default_value = "stored",
+     .offset = AT(ack),
+     .choices = "stored|flushed|replicated",
+     .doc = "What counts as written: `stored` = the broker has it in memory, `flushed` = on its "
+            "disk, `replicated` = a slave has it too. Brokers that cannot promise it are refused. "
+            "The embedded log always flushes and has no replicas."},
     {.name = "batch.records.max",
      .type = OMC_OPT_INT,
      .default_value = "8192",

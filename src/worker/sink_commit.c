@@ -46,7 +46,7 @@ static int collect_commits(rc_sink *s, const omc_queue_offset *offsets, rc_commi
         if (offsets[i].offset < 0)
             continue;
         commits[n].topic = s->queues[i].topic;
-        commits[n].queue = s->queues[i].pub.id;
+        commits[n].queue = s->queues[i].index;
         commits[n].offset = RC_MIN(offsets[i].offset, s->queues[i].position);
         commits[n].state = omc_slice_of(NULL, 0);
         if (offsets[i].state)

@@ -6,7 +6,8 @@
 static rc_sink_queue *find_queue(rc_sink *s, const omc_queue *queue)
 {
     for (size_t i = 0; i < s->queue_count; i++)
-        if (s->queues[i].pub.id == queue->id && strcmp(s->queues[i].pub.topic, queue->topic) == 0)
+        if (s->queues[i].pub.id == queue->id && strcmp(s->queues[i].pub.topic, queue->topic) == 0 &&
+            strcmp(s->queues[i].pub.broker, queue->broker ? queue->broker : "") == 0)
             return &s->queues[i];
     return NULL;
 }
@@ -22,7 +23,7 @@ static int pause_queues(rc_sink *s, const omc_queue *queues, size_t count, bool 
 {
     for (size_t i = 0; i < count; i++) {
         rc_sink_queue *q = find_queue(s, &queues[i]);
-        int r = q ? rc_reader_pause(s->reader, q->topic, q->pub.id, paused, err)
+        int r = q ? rc_reader_pause(s->reader, q->topic, q->index, paused, err)
                   : unknown_queue(&queues[i], err);
 
         if (r < 0)

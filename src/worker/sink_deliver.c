@@ -114,7 +114,7 @@ void rc_sink_apply_resets(rc_sink *s)
 
         if (q->reset < 0)
             continue;
-        if (rc_reader_seek(s->reader, q->topic, q->pub.id, q->reset, &err) < 0)
+        if (rc_reader_seek(s->reader, q->topic, q->index, q->reset, &err) < 0)
             rc_warn(s->task->who,
                     "the sink asked for offset %lld of topic '%s', queue %d; reading goes on at "
                     "%lld: %s",

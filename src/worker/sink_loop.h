@@ -10,6 +10,7 @@
 
 typedef struct rc_sink_queue {
     rc_topic *topic;
+    int32_t index; /* of the queue in its topic; pub.id is the broker's number */
     omc_queue pub;
     rc_origin origin;
     int64_t position;     /* after the last record put */

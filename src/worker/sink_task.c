@@ -47,9 +47,10 @@ static int add_queue(rc_sink *s, rc_topic *topic, int32_t queue, rc_error *err)
     q->reset = -1;
     q->pub.topic = rc_topic_name(topic);
     q->pub.broker = rc_topic_broker(topic, queue);
-    q->pub.id = queue;
-    q->origin = (rc_origin){.topic = q->pub.topic, .broker = q->pub.broker, .queue = queue};
-    q->origin.partition = rc_origin_partition(q->pub.topic, q->pub.broker, queue, arena);
+    q->index = queue;
+    q->pub.id = rc_topic_queue_id(topic, queue);
+    q->origin = (rc_origin){.topic = q->pub.topic, .broker = q->pub.broker, .queue = q->pub.id};
+    q->origin.partition = rc_origin_partition(q->pub.topic, q->pub.broker, q->pub.id, arena);
     q->position = offset;
     if (offset < 0) {
         /* Committed at once, so that "from the end" means the end as it was now. */
@@ -215,7 +216,7 @@ static int fetch(rc_sink *s, rc_error *err)
     rc_histogram_record(&task->metrics->histograms[RC_TH_FETCH],
                         (rc_mono_ns(task->clock) - begin) / 1000);
     for (size_t i = 0; i < s->queue_count; i++)
-        if (s->queues[i].topic == s->fetch.topic && s->queues[i].pub.id == s->fetch.queue)
+        if (s->queues[i].topic == s->fetch.topic && s->queues[i].index == s->fetch.queue)
             s->current = &s->queues[i];
     return r;
 }

@@ -44,9 +44,14 @@ typedef struct rc_source {
     rc_known_topic *last_topic;
     rc_last_position *positions;
     size_t position_count, position_cap;
-    int64_t now_ms;     /* wall time of the present batch */
-    rc_flight *flights; /* all that are under way, oldest first */
-    rc_failure failure; /* of the present record; here because it is large */
+    int64_t now_ms;       /* wall time of the present batch */
+    rc_flight *flights;   /* all that are under way, oldest first */
+    rc_failure failure;   /* of the present record; here because it is large */
+    bool exactly_once;    /* records get identities */
+    rc_identity identity; /* of the present record */
+    omc_map const
+        *same_partition; /* of the last record with an identity, with its canonical text */
+    rc_slice same_partition_text;
     bool started;
     size_t moved; /* bytes since the last trim */
 } rc_source;
@@ -55,6 +60,13 @@ typedef struct rc_source {
 /* All records of the polled batch into the append, with dead letters and positions. On failure the
  * append holds what came before the record that failed, and f->records counts it. */
 int rc_source_fill(rc_source *s, rc_append *append, rc_flight *f, rc_error *err);
+/* source_identity.c */
+/* Whether records of this task get identities. */
+bool rc_source_exactly_once(const rc_task *task);
+/* A new batch begins. */
+void rc_source_identity_reset(rc_source *s);
+/* Identity of a record as polled, into s->identity. */
+int rc_source_identify(rc_source *s, const omc_record *record, rc_error *err);
 /* source_receipts.c */
 rc_flight *rc_flight_new(rc_source *s);
 void rc_flight_free(rc_source *s, rc_flight *f);

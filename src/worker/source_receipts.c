@@ -47,6 +47,8 @@ static int tell_source(rc_source *s, const rc_receipt *receipt, rc_flight *f, rc
         result->topic = rc_topic_name(rc_append_topic(receipt->append, f->slots[i]));
         result->broker =
             rc_topic_broker(rc_append_topic(receipt->append, f->slots[i]), result->queue);
+        result->queue =
+            rc_topic_queue_id(rc_append_topic(receipt->append, f->slots[i]), result->queue);
     }
     f->batch->pub.count = f->records;
     *err = (rc_error){0};

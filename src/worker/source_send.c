@@ -180,8 +180,10 @@ static int one_record(rc_source *s, omc_record *record, rc_append *append, rc_sl
 {
     rc_known_topic *topic;
     rc_message message;
-    int r = rc_task_transform(s->task, record, &s->scratch.pub, failure);
+    int r = s->exactly_once ? rc_source_identify(s, record, &failure->err) : 0;
 
+    if (r == 0) /* before the transforms: they may change what the record is known by */
+        r = rc_task_transform(s->task, record, &s->scratch.pub, failure);
     if (r != RC_RECORD_KEEP)
         return r;
     topic = find_topic(s, record, &failure->err);
@@ -191,6 +193,8 @@ static int one_record(rc_source *s, omc_record *record, rc_append *append, rc_sl
     r = convert(s, record, topic->name, &message, failure);
     if (r != RC_RECORD_KEEP)
         return r;
+    if (s->exactly_once)
+        message.identity = &s->identity;
     return store_message(s, append, topic, record, &message, slot, failure);
 }
 
@@ -246,6 +250,7 @@ int rc_source_fill(rc_source *s, rc_append *append, rc_flight *f, rc_error *err)
 
     s->now_ms = rc_now_ms(task->clock);
     s->position_count = 0;
+    rc_source_identity_reset(s);
     for (i = 0; i < s->batch->pub.count; i++) {
         r = add_record(s, i, append, f);
         if (r < 0) {

@@ -199,6 +199,11 @@ static int loop(rc_source *s, rc_error *err)
     return r;
 }
 
+static rc_ack ack_of(const char *text)
+{
+    return text[0] == 'r' ? RC_ACK_REPLICATED : text[0] == 'f' ? RC_ACK_FLUSHED : RC_ACK_STORED;
+}
+
 static int start(rc_source *s, rc_error *err)
 {
     rc_task *task = s->task;
@@ -206,8 +211,14 @@ static int start(rc_source *s, rc_error *err)
                                .connector = task->setup.connector,
                                .pending_bytes_max =
                                    (size_t)task->setup.worker_config->pending_bytes_max,
-                               .wake = &task->wake};
-    int r = rc_writer_open(task->log, &config, &s->writer, err);
+                               .wake = &task->wake,
+                               .unordered = strcmp(task->plan.options.ordering, "none") == 0,
+                               .ack = ack_of(task->plan.options.ack),
+                               .commit_interval_ms = task->plan.options.commit_interval_ms};
+    int r;
+
+    config.exactly_once = s->exactly_once = rc_source_exactly_once(task);
+    r = rc_writer_open(task->log, &config, &s->writer, err);
 
     if (r < 0)
         return r;
@@ -248,6 +259,20 @@ static void release(rc_source *s)
     free(s);
 }
 
+/* Finished means that the position is durable, too. */
+static int make_durable(rc_source *s, rc_error *err)
+{
+    int r = -OMC_ETIMEDOUT;
+
+    while (r == -OMC_ETIMEDOUT && rc_task_commanded(s->task) != RC_COMMAND_STOP) {
+        r = rc_writer_sync(s->writer,
+                           rc_mono_ns(s->task->clock) + RC_HEALTH_CHECK_MS * INT64_C(1000000), err);
+        if (r == -OMC_ETIMEDOUT)
+            rc_source_report_health(s);
+    }
+    return r == -OMC_ETIMEDOUT ? -OMC_ECANCELED : r;
+}
+
 rc_ending rc_source_run(rc_task *task, rc_error *err)
 {
     rc_source *s = rc_calloc(1, sizeof *s);
@@ -269,6 +294,8 @@ rc_ending rc_source_run(rc_task *task, rc_error *err)
     /* Finished means that everything is durable; a stopped source drains what the log can take. */
     if (!task->gone && finished)
         r = rc_source_wait_for_log(s, 0, err);
+    if (!task->gone && finished && r == 0)
+        r = make_durable(s, err);
     if (!task->gone && !finished)
         rc_source_drain(s);
     if (!task->gone)

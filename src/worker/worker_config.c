@@ -7,6 +7,8 @@
  */
 #include "worker/worker_config.h"
 
+#include "log/log.h"
+
 #include <limits.h>
 #include <pwd.h>
 #include <strings.h>
@@ -38,9 +40,9 @@
 #define IGNORED(name_, doc_) IGNORED_AS(name_, STRING, JAVA_KEY doc_)
 
 #define DAY_MS 86400000LL
-#define ONLY_ROCKETMQ "it concerns the RocketMQ back end, which this version does not have."
+#define ONLY_JAVA_CLIENT "it concerns the Java client's threads and groups."
 #define ONLY_CLUSTER "it concerns clusters of workers, which this version does not have."
-#define NO_TOPIC "configurations, states and positions are kept in the worker's own store."
+#define NO_TOPIC "configurations and states are kept in the worker's own store."
 
 /* clang-format off */
 static const omc_option rows[] = {
@@ -69,8 +71,27 @@ static const omc_option rows[] = {
            "auto = rocketmq when namesrvAddr is set, else embedded."),
     OPTION("namesrvAddr", STRING, NULL, namesrv_addr,
            "Name servers of the RocketMQ cluster, separated by ';'. Default: the environment "
-           "variable NAMESRV_ADDR. This version has no RocketMQ back end yet and refuses it "
-           "unless log=embedded."),
+           "variable NAMESRV_ADDR."),
+    OPTION("aclEnable", BOOLEAN, "false", acl_enable,
+           "Whether requests to RocketMQ are signed with accessKey and secretKey."),
+    OPTION("accessKey", PASSWORD, NULL, access_key, "Name of the RocketMQ user (ACL 4.x and 5.x)."),
+    OPTION("secretKey", PASSWORD, NULL, secret_key, "Secret of the RocketMQ user."),
+    OPTION("tls.enable", BOOLEAN, "false", tls_enable,
+           "Whether connections to name servers and brokers use TLS. The keys are those of the "
+           "Java client's tls.config.file."),
+    OPTION("tls.client.authServer", BOOLEAN, "true", tls_verify,
+           "Whether the servers' certificates and names are checked. The Java client's default is "
+           "false."),
+    OPTION("tls.client.trustCertPath", STRING, NULL, tls_ca,
+           "PEM file of the authorities to trust. Default: the system's."),
+    OPTION("tls.client.certPath", STRING, NULL, tls_cert,
+           "PEM file of the worker's own certificate, when servers ask for one."),
+    OPTION("tls.client.keyPath", STRING, NULL, tls_key, "PEM file of its key."),
+    OPTION("tls.client.keyPassword", PASSWORD, NULL, tls_key_password, "Password of that file."),
+    OPTION("positionStoreTopic", STRING, "connector-position-topic", position_topic,
+           "RocketMQ topic in which positions of sources are kept, in the Java runtime's format."),
+    RANGE("operationTimeout", DURATION_MS, "3000", request_timeout_ms, 100, DAY_MS,
+          "Longest time one request to RocketMQ may take before it is tried again."),
     OPTION("log.dir", STRING, NULL, log_dir,
            "Folder of the embedded log. Default: log in storePathRootDir."),
     RANGE("log.keep.bytes", SIZE, "0", log_keep_bytes, 0, INT64_MAX,
@@ -81,8 +102,9 @@ static const omc_option rows[] = {
           "that a sink has yet to read are kept."),
     RANGE("log.segment.bytes", SIZE, "1GiB", log_segment_bytes, 64 << 10, 1LL << 40,
           "Size at which the embedded log begins a new segment file."),
-    RANGE("log.queues", INT, "1", log_queues, 1, 1024,
-          "Queues of topics that are created in the embedded log."),
+    RANGE("log.queues", INT, NULL, log_queues, 1, 1024,
+          "Queues of topics that are created. Default: 1 in the embedded log, 16 in RocketMQ as in "
+          "the Java runtime."),
     OPTION("autoCreateTopicEnable", BOOLEAN, "true", auto_create_topics,
            "Whether source connectors create topics that do not exist."),
     RANGE("offsetCommitIntervalMsConfig", DURATION_MS, "1000", commit_interval_ms, 10, DAY_MS,
@@ -110,30 +132,25 @@ static const omc_option rows[] = {
     IGNORED("connectClusterId", ONLY_CLUSTER),
     IGNORED("clusterName", "the Java runtime does not read it either."),
     IGNORED("connectHome", "no file is looked up beside the program."),
-    IGNORED_AS("aclEnable", BOOLEAN, JAVA_KEY ONLY_ROCKETMQ),
-    IGNORED_AS("accessKey", PASSWORD, JAVA_KEY ONLY_ROCKETMQ),
-    IGNORED_AS("secretKey", PASSWORD, JAVA_KEY ONLY_ROCKETMQ),
     IGNORED("autoCreateGroupEnable", "the Java runtime does not read it either."),
     IGNORED("maxMessageSize", "the Java runtime does not use it either; messages hold up to 4 MiB."),
-    IGNORED("operationTimeout", ONLY_ROCKETMQ),
     IGNORED("clusterStoreTopic", ONLY_CLUSTER),
     IGNORED("allocTaskStrategy", ONLY_CLUSTER),
     IGNORED("configStoreTopic", NO_TOPIC),
     IGNORED("configPersistInterval", "configurations are stored when they change."),
-    IGNORED("positionStoreTopic", NO_TOPIC),
     IGNORED("positionPersistInterval", "positions are stored with the messages they cover."),
     IGNORED("offsetStoreTopic", "the Java runtime does not use it either."),
     IGNORED("offsetPersistInterval", "the Java runtime does not use it either."),
     IGNORED("connectStatusTopic", NO_TOPIC),
     IGNORED("statePersistInterval", "states are stored when they change."),
-    IGNORED("rmqProducerGroup", ONLY_ROCKETMQ),
-    IGNORED("rmqConsumerGroup", ONLY_ROCKETMQ),
-    IGNORED("adminExtGroup", ONLY_ROCKETMQ),
-    IGNORED("rmqMaxRedeliveryTimes", ONLY_ROCKETMQ),
-    IGNORED("rmqMessageConsumeTimeout", ONLY_ROCKETMQ),
-    IGNORED("rmqMaxConsumeThreadNums", ONLY_ROCKETMQ),
-    IGNORED("rmqMinConsumeThreadNums", ONLY_ROCKETMQ),
-    IGNORED("brokerSuspendMaxTimeMillis", ONLY_ROCKETMQ),
+    IGNORED("rmqProducerGroup", ONLY_JAVA_CLIENT),
+    IGNORED("rmqConsumerGroup", ONLY_JAVA_CLIENT),
+    IGNORED("adminExtGroup", ONLY_JAVA_CLIENT),
+    IGNORED("rmqMaxRedeliveryTimes", ONLY_JAVA_CLIENT),
+    IGNORED("rmqMessageConsumeTimeout", ONLY_JAVA_CLIENT),
+    IGNORED("rmqMaxConsumeThreadNums", ONLY_JAVA_CLIENT),
+    IGNORED("rmqMinConsumeThreadNums", ONLY_JAVA_CLIENT),
+    IGNORED("brokerSuspendMaxTimeMillis", ONLY_JAVA_CLIENT),
     IGNORED("offsetCommitTimeoutMsConfig", "a commit ends when it is durable or has failed."),
     IGNORED("openLogMetricReporter", "metrics are served at /metrics."),
     IGNORED("metricsConfigPath", "metrics are served at /metrics."),
@@ -178,32 +195,48 @@ static void fill_defaults(rc_worker_config *config, omc_arena *arena)
         config->log_dir = rc_arena_format(arena, "%s/log", config->store_dir);
 }
 
-/* Decides which log is meant; there is only one back end yet. */
+/* Decides which log is meant. */
 static void choose_log(rc_worker_config *config, omc_arena *arena, rc_problems *problems)
 {
-    static const char cure[] = "this version has no RocketMQ back end yet; set log=embedded";
-    const char *from = "namesrvAddr", *remedy = "remove namesrvAddr";
+    const char *from = "namesrvAddr";
 
     if (!config->namesrv_addr || !*config->namesrv_addr) {
         const char *env = getenv("NAMESRV_ADDR");
 
         config->namesrv_addr = env && *env ? omc_copy(arena, env, strlen(env)) : NULL;
         from = "NAMESRV_ADDR";
-        remedy = "unset this environment variable";
     }
-    if (!strcmp(config->log, "embedded")) {
-        if (config->namesrv_addr)
-            rc_problem_add(problems, true, from, config->namesrv_addr,
-                           "is ignored, because log=embedded keeps messages in '%s'",
-                           config->log_dir);
+    if (!strcmp(config->log, "auto"))
+        config->log = config->namesrv_addr ? "rocketmq" : "embedded";
+    if (!strcmp(config->log, "embedded") && config->namesrv_addr)
+        rc_problem_add(problems, true, from, config->namesrv_addr,
+                       "is ignored, because log=embedded keeps messages in '%s'", config->log_dir);
+    if (!strcmp(config->log, "rocketmq") && !config->namesrv_addr)
+        rc_problem_add(problems, false, "log", config->log,
+                       "needs name servers: set namesrvAddr=host:9876, or NAMESRV_ADDR");
+    if (!config->log_queues)
+        config->log_queues = strcmp(config->log, "rocketmq") ? 1 : 16;
+}
+
+/* Credentials come in pairs, and a switch without them is a mistake. */
+static void check_rocketmq(const rc_worker_config *config, rc_problems *problems)
+{
+    rc_error err;
+
+    if (strcmp(config->log, "rocketmq") != 0)
         return;
-    }
-    if (!strcmp(config->log, "rocketmq"))
-        rc_problem_add(problems, false, "log", config->log, "%s", cure);
-    else if (config->namesrv_addr)
-        rc_problem_add(problems, false, from, config->namesrv_addr, "%s or %s", cure, remedy);
-    else
-        config->log = "embedded";
+    if (config->acl_enable && (!config->access_key || !*config->access_key))
+        rc_problem_add(problems, false, "accessKey", "",
+                       "is missing, and aclEnable=true needs it: set accessKey and secretKey");
+    if (config->acl_enable && (!config->secret_key || !*config->secret_key))
+        rc_problem_add(problems, false, "secretKey", "",
+                       "is missing, and aclEnable=true needs it: set accessKey and secretKey");
+    if (!config->acl_enable && config->access_key && *config->access_key)
+        rc_problem_add(problems, true, "accessKey", NULL,
+                       "is not used, because aclEnable=false: set aclEnable=true to sign requests");
+    if (rc_topic_name_check(config->position_topic, &err) < 0)
+        rc_problem_add(problems, false, "positionStoreTopic", config->position_topic, "%s",
+                       err.msg);
 }
 
 /* config.strict decides how the other keys are read, so it is read before them. */
@@ -226,6 +259,7 @@ int rc_worker_config_parse(const omc_keyvalue *kv, omc_arena *arena, rc_worker_c
         ret->log = "auto";
     fill_defaults(ret, arena);
     choose_log(ret, arena, problems);
+    check_rocketmq(ret, problems);
     if (ret->restart_delay_max_ms < ret->restart_delay_ms)
         rc_problem_add(problems, false, "task.restart.delay.max",
                        rc_kv_text(kv, "task.restart.delay.max", "1m", arena),

@@ -24,7 +24,18 @@ typedef struct rc_worker_config {
     int64_t log_keep_bytes;         /**< log.keep.bytes, 0 = unlimited */
     int64_t log_keep_ms;            /**< log.keep.time, 72h */
     int64_t log_segment_bytes;      /**< log.segment.bytes, 1GiB */
-    int64_t log_queues;             /**< log.queues, queues of created topics, 1 */
+    int64_t log_queues;             /**< log.queues, of created topics; 1 embedded, 16 RocketMQ */
+    bool acl_enable;                /**< aclEnable */
+    const char *access_key;         /**< accessKey */
+    const char *secret_key;         /**< secretKey */
+    bool tls_enable;                /**< tls.enable */
+    bool tls_verify;                /**< tls.client.authServer */
+    const char *tls_ca;             /**< tls.client.trustCertPath */
+    const char *tls_cert;           /**< tls.client.certPath */
+    const char *tls_key;            /**< tls.client.keyPath */
+    const char *tls_key_password;   /**< tls.client.keyPassword */
+    const char *position_topic;     /**< positionStoreTopic */
+    int64_t request_timeout_ms;     /**< operationTimeout, 3,000 */
     bool auto_create_topics;        /**< autoCreateTopicEnable, true */
     int64_t commit_interval_ms;     /**< offsetCommitIntervalMsConfig, 1,000 */
     int64_t start_timeout_ms;       /**< maxStartTimeoutMills, 180,000 */
@@ -42,7 +53,7 @@ extern const rc_option_table rc_worker_options;
 
 /**
  * Checks `kv` and fills `ret` (strings live in `arena`). Warnings (ignored keys) and errors are
- * added to `problems`. A set namesrvAddr without a RocketMQ back end is an error with the cure.
+ * added to `problems`. Afterwards `log` is "embedded" or "rocketmq".
  * @return 0 or -OMC_EINVAL with all problems in one message.
  */
 int rc_worker_config_parse(const omc_keyvalue *kv, omc_arena *arena, rc_worker_config *ret,

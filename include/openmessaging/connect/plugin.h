@@ -184,6 +184,9 @@ typedef struct omc_task_configs {
 
 /** flags: poll continues exactly after any committed position (files, logs, sequences). */
 #define OMC_SOURCE_REPLAYS 1u
+/** flags: exactly once is what users expect of it: on unless `exactly.once.support=off`, also where
+ *  it costs something. Only together with OMC_SOURCE_REPLAYS. */
+#define OMC_SOURCE_EXACTLY_ONCE 4u
 /** flags: put keeps batches with ref(); the host then gives each batch bytes of its own. */
 #define OMC_SINK_KEEPS 2u
 
