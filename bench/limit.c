@@ -56,6 +56,12 @@ static void side_open(side *s, const char *namesrv, const char *topic, int perm,
         limit_connect(&s->conns[i], s->route.brokers[i].address);
 }
 
+static void side_close(side *s)
+{
+    for (size_t i = 0; i < s->route.broker_count; i++)
+        limit_disconnect(&s->conns[i]);
+}
+
 static limit_conn *conn_of(side *s, size_t queue)
 {
     return &s->conns[s->route.queues[queue].broker];
@@ -237,6 +243,7 @@ static void append(const options *o)
     r.bytes = r.messages * (int64_t)o->bytes;
     result_print("append", &r, "");
     slots_free(slots, to->route.queue_count * o->window);
+    side_close(to);
     free(to);
 }
 
@@ -392,6 +399,7 @@ static void fetch(const options *o)
     }
     result_print("fetch", &r, "");
     pulls_free(pulls, from->route.queue_count);
+    side_close(from);
     free(from);
 }
 
@@ -550,6 +558,8 @@ static void copy(const options *o)
         free(c->lanes[q].sends[1].frame.bytes);
     }
     free(c->lanes);
+    side_close(&c->from);
+    side_close(&c->to);
     free(c);
 }
 
@@ -680,6 +690,8 @@ static void latency(const options *o)
     slots_free(p->slots, p->to.route.queue_count);
     pulls_free(p->pulls, p->from.route.queue_count);
     free(p->latency_ns);
+    side_close(&p->from);
+    side_close(&p->to);
     free(p);
 }
 

@@ -101,6 +101,13 @@ void limit_connect(limit_conn *conn, const char *address)
     conn->fd = open_socket(address);
 }
 
+void limit_disconnect(limit_conn *conn)
+{
+    free(conn->in);
+    free(conn->out);
+    close(conn->fd);
+}
+
 void limit_write(limit_conn *conn, const void *bytes, size_t len)
 {
     struct iovec *piece;
@@ -488,9 +495,7 @@ void limit_route_get(const char *namesrv, const char *topic, int perm, size_t wa
     route_of(route, json, perm, want);
     json_decref(json);
     free(frame.bytes);
-    free(conn.in);
-    free(conn.out);
-    close(conn.fd);
+    limit_disconnect(&conn);
     if (!route->queue_count || route->queue_count < want)
         limit_die("topic '%s' has %zu queues to %s on masters%s", topic, route->queue_count,
                   perm == 2 ? "write" : "read", want ? ", fewer than --queues" : "");

@@ -65,6 +65,7 @@ typedef struct limit_reply {
 } limit_reply;
 
 void limit_connect(limit_conn *conn, const char *address);
+void limit_disconnect(limit_conn *conn);
 void limit_write(limit_conn *conn, const void *bytes, size_t len); /**< Only queues it. */
 void limit_conn_drain(limit_conn *conn); /**< Writes what the kernel takes now. */
 void limit_conn_fill(limit_conn *conn);  /**< Reads what is there; the connection is readable. */
