@@ -494,6 +494,7 @@ class Peer(_Lines):
     def __init__(self, version, namesrv, folder, acl=None, tls=False, jvm=()):
         home = pathlib.Path(folder) / f"peer-{next(_numbers)}"
         home.mkdir()
+        self.namesrv = namesrv
         self.ids = itertools.count(1)
         java = shutil.which("java")
         if not java:

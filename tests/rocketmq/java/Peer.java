@@ -86,6 +86,7 @@ public final class Peer {
     final Map<String, DefaultMQProducer> producers = new HashMap<>();
     final Map<String, String> checks = new ConcurrentHashMap<>();
     final Map<String, Consumer> consumers = new ConcurrentHashMap<>();
+    final Map<String, Set<MessageQueue>> pulled = new HashMap<>(); // queues of topics pulled so far
     DefaultMQPullConsumer puller;
     DefaultMQAdminExt admin;
 
@@ -230,7 +231,9 @@ public final class Peer {
         String compress = c.containsKey("compress") ? c.getString("compress") : "ZLIB";
         int over = c.containsKey("compressOver") ? c.getIntValue("compressOver") : 4096;
         boolean tx = c.containsKey("tx");
-        String key = group + " " + compress + " " + over + " " + tx;
+        int timeout = c.containsKey("timeout") ? c.getIntValue("timeout") : 10000;
+        int retries = c.containsKey("retries") ? c.getIntValue("retries") : 2;
+        String key = String.join(" ", group, compress, "" + over, "" + tx, "" + timeout, "" + retries);
         DefaultMQProducer p = producers.get(key);
         if (p != null) {
             return p;
@@ -247,8 +250,8 @@ public final class Peer {
         p.setInstanceName(unit + "-" + instances.incrementAndGet());
         p.setCompressMsgBodyOverHowmuch(over);
         p.setMaxMessageSize(64 << 20); // let the broker say no
-        p.setSendMsgTimeout(c.containsKey("timeout") ? c.getIntValue("timeout") : 10000);
-        p.setRetryTimesWhenSendFailed(c.containsKey("retries") ? c.getIntValue("retries") : 2);
+        p.setSendMsgTimeout(timeout);
+        p.setRetryTimesWhenSendFailed(retries);
         p.start();
         producers.put(key, p);
         return p;
@@ -403,8 +406,12 @@ public final class Peer {
 
     void pull(Object id, JSONObject c) throws Exception {
         DefaultMQPullConsumer p = puller();
+        String topic = c.getString("topic");
+        if (!pulled.containsKey(topic)) {
+            pulled.put(topic, p.fetchSubscribeMessageQueues(topic));
+        }
         MessageQueue queue = null;
-        for (MessageQueue q : p.fetchSubscribeMessageQueues(c.getString("topic"))) {
+        for (MessageQueue q : pulled.get(topic)) {
             if (q.getQueueId() == c.getIntValue("queue")
                 && (c.getString("broker") == null || c.getString("broker").equals(q.getBrokerName()))) {
                 queue = q;
