@@ -57,12 +57,13 @@ int rmq_frame_parse(const uint8_t *frame, size_t len, omc_arena *arena, rmq_fram
 /**
  * Appends everything of a frame but its body: length, word, header. `body_len` bytes follow.
  * Codes above 32767 are written as JSON whatever is asked (they do not fit the binary form).
- * @return 0; -OMC_EINVAL when the frame would exceed RMQ_FRAME_MAX or a field name 32,767 bytes.
+ * @return 0; -OMC_EINVAL when the frame would exceed RMQ_FRAME_MAX or a field name 32,767 bytes;
+ *         -OMC_ENOMEM when `buf` may not grow that far.
  */
 int rmq_frame_put(rc_buf *buf, enum rmq_serialization how, const rmq_header *header,
                   size_t body_len, rc_error *err);
 
-/** Value of an ext field; base == NULL: there is none. */
+/** Value of an ext field; base == NULL: there is none. Of two with one name the last counts. */
 rc_slice rmq_header_get(const rmq_header *header, const char *name);
 /** As a decimal number. -OMC_EFORMAT names the field when missing or no number. */
 int rmq_header_int(const rmq_header *header, const char *name, int64_t *ret, rc_error *err);

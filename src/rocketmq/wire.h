@@ -30,14 +30,16 @@ enum rmq_sys_flag {
 
 /**
  * Takes the next `name \1 value \2` off `text`; a missing last \2 is allowed.
- * @return 1 = one was there, 0 = the end, -OMC_EFORMAT = a name without value.
+ * @return 1 = one was there, 0 = the end, -OMC_EFORMAT = no name or no value; it was passed over,
+ *         and the walk may go on (as Java's does).
  */
 int rmq_property_next(rc_slice *text, rmq_slice *name, rmq_slice *value);
 /** Encoded size of what rmq_properties_put() writes, UNIQ_KEY included. */
 size_t rmq_properties_size(const rmq_message *message, bool unique_key);
 /**
- * Checks names and values (no \1, \2; not empty names; no system name like KEYS twice) and the
- * total of RMQ_PROPERTIES_MAX. -OMC_EINVAL names the property and the rule.
+ * Checks names and values (no \1, \2; not empty names; no system name like KEYS twice, counting the
+ * members of the message; UNIQ_KEY never), the delays, and the total of RMQ_PROPERTIES_MAX.
+ * -OMC_EINVAL names the property and the rule.
  */
 int rmq_properties_check(const rmq_message *message, rc_error *err);
 /** Writes them at `at` (rmq_properties_size() bytes): TAGS, KEYS, UNIQ_KEY, DELAY,
