@@ -258,7 +258,7 @@ class Cluster:
     def stop(self):
         """Kills everything, the peers and relays too, and removes the folder."""
         for thing in self.peers + self.relays:
-            thing.close()
+            thing.close(kill=True)  # their servers end too: nothing to say good-bye to
         self.peers, self.relays = [], []
         if self.running:
             self.running = False
