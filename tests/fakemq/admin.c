@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** What tools ask of a broker (protocol §15). */
+#include "impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/** Slaves change nothing; true when answered. */
+static bool refused_by_slave(struct request *request)
+{
+    if (request->server->role != SLAVE)
+        return false;
+    answer_text(request, 1,
+                "Can't modify topic or subscription group from slave broker, please "
+                "execute it from master broker.");
+    return true;
+}
+
+void admin_topic(struct request *request)
+{
+    const char *name = field(request, "topic");
+    int64_t read = number(request, "readQueueNums"), write = number(request, "writeQueueNums");
+
+    if (refused_by_slave(request))
+        return;
+    if (read < 1 || write < 1 || read > 4096 || write > 4096 || strpbrk(name, " $./") || !*name) {
+        answer_text(request, 29, "The specified topic '%s' or its number of queues is illegal",
+                    name);
+        return;
+    }
+    topic_make(request->server->broker, name, (int)RC_MAX(read, write),
+               (int)number(request, "perm"));
+    answer(request, 0, NULL, NULL, NULL, 0);
+}
+
+void admin_topic_delete(struct request *request)
+{
+    if (refused_by_slave(request))
+        return;
+    topic_delete(request->server->broker, field(request, "topic"));
+    answer(request, 0, NULL, NULL, NULL, 0);
+}
+
+void admin_group(struct request *request)
+{
+    json_t *root = json_loadb(request->body, request->body_len, 0, NULL);
+    const char *name = json_string_value(json_object_get(root, "groupName"));
+
+    if (!name || !*name) {
+        strict(request, "the body names no groupName");
+        answer_text(request, 1, "java.lang.NullPointerException");
+    } else if (!refused_by_slave(request)) {
+        group_make(request->server->broker, name);
+        answer(request, 0, NULL, NULL, NULL, 0);
+    }
+    json_decref(root);
+}
+
+void admin_group_delete(struct request *request)
+{
+    if (refused_by_slave(request))
+        return;
+    group_delete(request->server->broker, field(request, "groupName"),
+                 !strcmp(field(request, "cleanOffset"), "true"));
+    answer(request, 0, NULL, NULL, NULL, 0);
+}
+
+/* ---- configuration --------------------------------------------------------------------------- */
+
+static void set_config(struct fields *config, char *line)
+{
+    char *eq = strchr(line, '=');
+
+    if (!eq)
+        return;
+    *eq++ = 0;
+    for (size_t k = 0; k < config->count; k++) {
+        if (!strcmp(config->at[k].name, line)) {
+            free(config->at[k].value);
+            config->at[k].value = rc_strdup(eq);
+            return;
+        }
+    }
+    fields_add(config, line, "%s", eq);
+}
+
+void admin_config_set(struct request *request)
+{
+    char *save = NULL;
+
+    for (char *line = strtok_r(request->body, "\r\n", &save); line;
+         line = strtok_r(NULL, "\r\n", &save))
+        set_config(&request->server->broker->config, line);
+    answer(request, 0, NULL, NULL, NULL, 0);
+}
+
+void admin_config_get(struct request *request)
+{
+    const struct fields *config = &request->server->broker->config;
+    rc_buf body = RC_BUF(MAX_FRAME);
+
+    for (size_t k = 0; k < config->count; k++)
+        rc_buf_printf(&body, "%s=%s\n", config->at[k].name, config->at[k].value);
+    rc_buf_printf(&body, "brokerRole=%s\nbrokerId=%d\n",
+                  request->server->role == SLAVE ? "SLAVE" : "ASYNC_MASTER",
+                  request->server->role == SLAVE);
+    answer_json(request, &body);
+}
+
+void admin_runtime(struct request *request)
+{
+    rc_buf body = RC_BUF(MAX_FRAME);
+
+    rc_buf_printf(&body,
+                  "{\"table\":{\"brokerVersionDesc\":\"V5_5_0\",\"brokerVersion\":\"513\","
+                  "\"commitLogMinOffset\":\"0\",\"commitLogMaxOffset\":\"%lld\","
+                  "\"brokerActive\":\"true\"}}",
+                  (long long)request->server->broker->position);
+    answer_json(request, &body);
+}
+
+/* ---- statistics: objects as keys, not JSON (seen) -------------------------------------------- */
+
+static int64_t last_stored(const struct queue *queue)
+{
+    return queue->count ? queue->at[queue->count - 1]->stored_ms : 0;
+}
+
+void admin_stats(struct request *request)
+{
+    struct broker *broker = request->server->broker;
+    struct topic *topic = topic_find(broker, field(request, "topic"));
+    rc_buf body = RC_BUF(MAX_FRAME);
+
+    if (!topic) {
+        answer_text(request, 17, "topic[%s] not exist", field(request, "topic"));
+        return;
+    }
+    rc_buf_str(&body, "{\"offsetTable\":{");
+    for (int k = 0; k < topic->queues; k++) {
+        const struct queue *queue = &topic->at[k];
+
+        rc_buf_printf(&body,
+                      "%s{\"brokerName\":\"%s\",\"queueId\":%d,\"topic\":\"%s\"}:"
+                      "{\"lastUpdateTimestamp\":%lld,\"maxOffset\":%lld,\"minOffset\":%lld}",
+                      k ? "," : "", broker->name, k, topic->name, (long long)last_stored(queue),
+                      (long long)queue_max(queue), (long long)queue->min);
+    }
+    rc_buf_str(&body, "}}");
+    answer_json(request, &body);
+}
+
+static void write_consumed(rc_buf *body, struct broker *broker, const char *group,
+                           const struct topic *topic)
+{
+    for (int k = 0; k < topic->queues; k++) {
+        const struct committed *at = committed_find(broker, group, topic->name, k);
+        const struct queue *queue = &topic->at[k];
+        long long offset = at ? (long long)at->offset : 0;
+
+        rc_buf_printf(body,
+                      "%s{\"brokerName\":\"%s\",\"queueId\":%d,\"topic\":\"%s\"}:"
+                      "{\"brokerOffset\":%lld,\"consumerOffset\":%lld,\"lastTimestamp\":0,"
+                      "\"pullOffset\":%lld}",
+                      body->data[body->len - 1] == '{' ? "" : ",", broker->name, k, topic->name,
+                      (long long)queue_max(queue), offset, offset);
+    }
+}
+
+/** The topic named, or all that the group has offsets of. */
+void admin_consume_stats(struct request *request)
+{
+    struct broker *broker = request->server->broker;
+    const char *group = field(request, "consumerGroup"), *only = field(request, "topic");
+    rc_buf body = RC_BUF(MAX_FRAME);
+
+    rc_buf_str(&body, "{\"consumeTps\":0.0,\"offsetTable\":{");
+    for (struct topic *topic = broker->topics; topic; topic = topic->next) {
+        bool has = false;
+
+        for (int k = 0; k < topic->queues && !has; k++)
+            has = committed_find(broker, group, topic->name, k) != NULL;
+        if (*only ? !strcmp(only, topic->name) : has)
+            write_consumed(&body, broker, group, topic);
+    }
+    rc_buf_str(&body, "}}");
+    answer_json(request, &body);
+}
+
+void admin_view(struct request *request)
+{
+    struct broker *broker = request->server->broker;
+    struct topic *topic;
+    struct message *message = message_by_position(broker, number(request, "offset"), &topic);
+    rc_buf body = RC_BUF(MAX_FRAME);
+
+    if (!message) {
+        answer_text(request, 1, "can not find message by the offset, %s", field(request, "offset"));
+        return;
+    }
+    message_write(&body, broker, topic, message);
+    answer_json(request, &body);
+}
