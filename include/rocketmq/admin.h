@@ -12,6 +12,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* librmq.so exports these, and nothing else */
 
 /** Frees a result of this header. NULL is allowed. */
 void rmq_free(void *result);
@@ -134,6 +135,7 @@ int rmq_offset_commit(rmq_client *client, const char *group, const rmq_queue *qu
 int rmq_call(rmq_client *client, const char *address, int code, const rmq_text_pair *fields,
              size_t field_count, rmq_slice body, char **ret_body, size_t *ret_len, rmq_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

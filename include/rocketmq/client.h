@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* librmq.so exports these, and nothing else */
 
 typedef struct rmq_client rmq_client;
 
@@ -91,6 +92,7 @@ typedef struct rmq_client_stats {
 } rmq_client_stats;
 void rmq_client_stats_get(rmq_client *client, rmq_client_stats *ret);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

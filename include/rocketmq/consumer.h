@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* librmq.so exports these, and nothing else */
 
 typedef struct rmq_consumer rmq_consumer;
 
@@ -113,6 +114,7 @@ int64_t rmq_consumer_lag(rmq_consumer *consumer);
 /** Memory that idle queues hold is given back. */
 void rmq_consumer_trim(rmq_consumer *consumer);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* librmq.so exports these, and nothing else */
 
 /** Bytes that belong to somebody else; not NUL-terminated. base == NULL: absent. */
 #ifdef OMC_DATA_H
@@ -51,9 +52,11 @@ typedef struct rmq_queue {
 /** A message. Zero it, then fill what is wanted. */
 typedef struct rmq_message {
     rmq_slice body;
-    rmq_slice keys;                 /**< KEYS: words separated by blanks, indexed by the broker. */
-    rmq_slice tags;                 /**< TAGS: one word, by which consumers filter. */
-    const rmq_property *properties; /**< All others; on receipt also those of the broker. */
+    rmq_slice keys; /**< KEYS: words separated by blanks, indexed by the broker. */
+    rmq_slice tags; /**< TAGS: one word, by which consumers filter. */
+    /** All others; on receipt also those of the broker. KEYS, TAGS and (received) UNIQ_KEY are not
+     *  repeated here, so that a message can be sent on as it came. */
+    const rmq_property *properties;
     size_t property_count;
     int32_t flag;
     int64_t born_ms; /**< 0 when sending = now. */
@@ -79,6 +82,7 @@ rmq_slice rmq_message_property(const rmq_message *message, const char *name);
 /** Java's String.hashCode() of UTF-8 text. */
 int32_t rmq_java_hash(rmq_slice text);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* librmq.so exports these, and nothing else */
 
 typedef struct rmq_producer rmq_producer;
 
@@ -101,6 +102,7 @@ int rmq_producer_send_wait(rmq_producer *producer, const rmq_target *target,
 int rmq_producer_flush(rmq_producer *producer, int64_t wait_ms, rmq_error *err);
 size_t rmq_producer_pending_bytes(rmq_producer *producer);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
