@@ -84,9 +84,9 @@ void rmq_route_each_broker(rmq_client *client, rmq_address_fn *each, void *arg);
 /* ---- remotes (I/O thread) -------------------------------------------------------------------- */
 
 enum rmq_lane_kind { RMQ_CONN_MAIN = 0, RMQ_CONN_PULL = 1 };
-/** The remote of a broker's address, made when new. Pulls have a connection of their own: a broker
- *  that stops reading one because replies pile up must not stop the sends. Remotes whose address is
- *  in no route and that are idle for 120 s are closed. */
+/** The remote of a broker's address, made when new; look it up for each use. Pulls have a
+ * connection of their own: a broker that stops reading one because replies pile up must not stop
+ * the sends. Remotes whose address is in no route and that are idle for 120 s are closed. */
 rmq_remote *rmq_client_remote(rmq_client *client, const char *address, enum rmq_lane_kind kind);
 /** Calls a name server: the one that answered last, on an error the next, each once. */
 void rmq_client_call_namesrv(rmq_client *client, const rmq_request *request);
@@ -127,6 +127,7 @@ typedef struct rmq_member {
     /** A heartbeat was accepted by this address for the first time on its connection. NULL = no. */
     void (*known_at)(void *arg, const char *address);
     void *arg;
+    uint64_t joined; /* Set by rmq_member_add(). */
 } rmq_member;
 /** Joins; a heartbeat goes out at once to all brokers of known routes, then every heartbeat_ms and
  *  at once on every new connection. */

@@ -42,6 +42,7 @@
     X(RESET_CONSUMER_CLIENT_OFFSET, 220)        \
     X(GET_CONSUMER_STATUS_FROM_CLIENT, 221)     \
     X(GET_CONSUMER_RUNNING_INFO, 307)           \
+    X(CONSUME_MESSAGE_DIRECTLY, 309)            \
     X(SEND_MESSAGE_V2, 310)                     \
     X(SEND_BATCH_MESSAGE, 320)                  \
     X(LITE_PULL_MESSAGE, 361)

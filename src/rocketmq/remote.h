@@ -55,8 +55,13 @@ typedef struct rmq_remote_config {
     /** A request of the peer; answer with rmq_remote_answer() unless it is oneway. NULL: unknown
      *  ones are refused with code 3. @return false = not known here. */
     bool (*asked)(void *arg, rmq_remote *remote, const rmq_frame *frame);
+    /** A line for people (connection lost, peer misbehaves). NULL = silent. */
+    void (*say)(void *arg, enum rmq_log_level level, const char *text);
     void *arg;
 } rmq_remote_config;
+
+/** Splits "host:port" or "[::1]:port". @return 0; -OMC_EINVAL saying what is wrong. Pure. */
+int rmq_address_split(const char *address, char host[256], int *ret_port, rc_error *err);
 
 /** All settings are copied (the pointers to tls, credentials, stats outlive the remote). */
 rmq_remote *rmq_remote_new(const rmq_remote_config *config);
