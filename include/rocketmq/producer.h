@@ -74,15 +74,18 @@ typedef struct rmq_send_result {
     int64_t latency_us;
 } rmq_send_result;
 /** Called once per accepted message, in order within a queue, on the I/O thread: must not block;
- *  may call rmq_producer_send() with deadline 0. */
+ *  may call rmq_producer_send() (which never waits there) for queues that the producer has already
+ *  written to. After a message that failed, those accepted behind it for the same queue get
+ *  -RMQ_ECANCELED, so that order holds (with window 1). */
 typedef void rmq_sent_fn(void *arg, const rmq_send_result *result);
 
 /** @return 0 or -RMQ_EINVAL (names the setting). */
 int rmq_producer_open(rmq_client *client, const rmq_producer_config *config, rmq_producer **ret,
                       rmq_error *err);
 /** Waits until all that was accepted is answered or `deadline_ms` from now is over; the rest gets
- *  -RMQ_ECANCELED (flag UNKNOWN_OUTCOME when it was under way). All callbacks have been called when
- *  it returns. NULL is allowed. */
+ *  -RMQ_ECANCELED (flag UNKNOWN_OUTCOME when it was under way; that is given another half second).
+ *  Calls that wait for room come back with -RMQ_ESTATE. All callbacks have been called when it
+ *  returns. NULL is allowed. */
 void rmq_producer_close(rmq_producer *producer, int64_t deadline_ms);
 
 /**
@@ -90,7 +93,9 @@ void rmq_producer_close(rmq_producer *producer, int64_t deadline_ms);
  * to `wait_ms` (0 = not, -1 = for ever).
  * @return 0: `sent` will be called; -RMQ_EAGAIN (no room in time); -RMQ_EINVAL (message too large,
  *         bad property or topic name: says which); -RMQ_ENOTFOUND (no such topic, or queue);
- *         -RMQ_ECONNECT (route unknown and no name server answers).
+ *         -RMQ_ECONNECT (route unknown and no name server answers); -RMQ_EUNSUPPORTED (a broker of
+ *         the topic cannot keep what `ack` asks); -RMQ_ESTATE (new topic inside of a callback, or
+ *         the producer is being closed).
  * The first message to a topic waits for its route.
  */
 int rmq_producer_send(rmq_producer *producer, const rmq_target *target, const rmq_message *message,

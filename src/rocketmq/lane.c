@@ -378,6 +378,14 @@ static void pump_dirty(rmq_lanes *set)
     }
 }
 
+static void sort_and_pump(rmq_lanes *set)
+{
+    set->busy++;
+    take_inbox(set);
+    pump_dirty(set);
+    set->busy--;
+}
+
 static void drain(void *arg)
 {
     rmq_lanes *set = arg;
@@ -385,30 +393,39 @@ static void drain(void *arg)
     (void)pthread_mutex_lock(&set->mu);
     set->posted = false;
     (void)pthread_mutex_unlock(&set->mu);
-    set->busy++;
-    take_inbox(set);
-    pump_dirty(set);
-    set->busy--;
+    sort_and_pump(set);
 }
 
-void rmq_lanes_submit(rmq_lanes *set, rmq_parcel *list)
+/* @return true when nobody was asked to look into the inbox yet. */
+static bool put_into_inbox(rmq_lanes *set, rmq_parcel *list, bool posting)
 {
     rmq_parcel *last = NULL;
     rmq_parcel *at;
-    bool post;
+    bool first;
 
-    if (!list)
-        return;
     for (at = list; at; last = at, at = at->next)
         at->prev = last;
     list->prev = last;
     (void)pthread_mutex_lock(&set->mu);
     DL_CONCAT(set->inbox, list);
-    post = !set->posted;
-    set->posted = true;
+    first = !set->posted;
+    set->posted = set->posted || posting;
     (void)pthread_mutex_unlock(&set->mu);
-    if (post)
+    return first;
+}
+
+void rmq_lanes_submit(rmq_lanes *set, rmq_parcel *list)
+{
+    if (list && put_into_inbox(set, list, true))
         rmq_client_post(set->client, drain, set);
+}
+
+void rmq_lanes_submit_now(rmq_lanes *set, rmq_parcel *list)
+{
+    if (!list)
+        return;
+    (void)put_into_inbox(set, list, false);
+    sort_and_pump(set);
 }
 
 void rmq_lane_resolve(rmq_lanes *set, const char *topic, const char *broker, int32_t queue_id,

@@ -94,6 +94,9 @@ struct rmq_lanes {
 };
 
 /* ---- lane.c ---- */
+
+/** rmq_lanes_submit() without a detour: I/O thread, not from a callback of the lanes. */
+void rmq_lanes_submit_now(rmq_lanes *lanes, rmq_parcel *list);
 /** Sends what can be sent, tells what is done, sets the timer. May free the lane. */
 void rmq_lane_pump(rmq_lane *lane);
 /** The same, soon and from the loop. */
