@@ -269,7 +269,7 @@ int rmq_inner_batch(const rmq_stored *stored, size_t body_max, omc_arena *arena,
     rmq_message *messages;
     rc_slice items;
     rmq_item item;
-    size_t count;
+    size_t count = 0;
     bool each;
     int r = open_items(stored, body_max, arena, &items, &each, err);
 
