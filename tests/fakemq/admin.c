@@ -5,39 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/** Slaves change nothing; true when answered. */
-static bool refused_by_slave(struct request *request)
-{
-    if (request->server->role != SLAVE)
-        return false;
-    answer_text(request, 1,
-                "Can't modify topic or subscription group from slave broker, please "
-                "execute it from master broker.");
-    return true;
-}
-
 void admin_topic(struct request *request)
 {
     const char *name = field(request, "topic");
     int64_t read = number(request, "readQueueNums"), write = number(request, "writeQueueNums");
 
-    if (refused_by_slave(request))
-        return;
-    if (read < 1 || write < 1 || read > 4096 || write > 4096 || strpbrk(name, " $./") || !*name) {
+    if (read < 0 || write < 0 || read > 4096 || write > 4096 || strpbrk(name, " $./") || !*name) {
         answer_text(request, 29, "The specified topic '%s' or its number of queues is illegal",
                     name);
         return;
     }
-    topic_make(request->server->broker, name, (int)RC_MAX(read, write),
-               (int)number(request, "perm"));
-    answer(request, 0, NULL, NULL, NULL, 0);
+    topic_make(request->server->broker, name, (int)read, (int)write, (int)number(request, "perm"));
+    answer_text(request, 0, "not set any response code"); /* Seen. */
 }
 
 void admin_topic_delete(struct request *request)
 {
-    if (refused_by_slave(request))
-        return;
-    topic_delete(request->server->broker, field(request, "topic"));
+    topic_delete(request->server->broker, field(request, "topic"), true);
     answer(request, 0, NULL, NULL, NULL, 0);
 }
 
@@ -49,7 +33,7 @@ void admin_group(struct request *request)
     if (!name || !*name) {
         strict(request, "the body names no groupName");
         answer_text(request, 1, "java.lang.NullPointerException");
-    } else if (!refused_by_slave(request)) {
+    } else {
         group_make(request->server->broker, name);
         answer(request, 0, NULL, NULL, NULL, 0);
     }
@@ -58,8 +42,6 @@ void admin_group(struct request *request)
 
 void admin_group_delete(struct request *request)
 {
-    if (refused_by_slave(request))
-        return;
     group_delete(request->server->broker, field(request, "groupName"),
                  !strcmp(field(request, "cleanOffset"), "true"));
     answer(request, 0, NULL, NULL, NULL, 0);
@@ -121,9 +103,11 @@ void admin_runtime(struct request *request)
 
 /* ---- statistics: objects as keys, not JSON (seen) -------------------------------------------- */
 
-static int64_t last_stored(const struct queue *queue)
+static int64_t stored_at(const struct queue *queue, int64_t offset)
 {
-    return queue->count ? queue->at[queue->count - 1]->stored_ms : 0;
+    bool is = offset >= queue->min && offset < queue_max(queue);
+
+    return is ? queue->at[offset - queue->min]->stored_ms : 0;
 }
 
 void admin_stats(struct request *request)
@@ -137,13 +121,14 @@ void admin_stats(struct request *request)
         return;
     }
     rc_buf_str(&body, "{\"offsetTable\":{");
-    for (int k = 0; k < topic->queues; k++) {
+    for (int k = 0; k < topic->read; k++) {
         const struct queue *queue = &topic->at[k];
 
         rc_buf_printf(&body,
                       "%s{\"brokerName\":\"%s\",\"queueId\":%d,\"topic\":\"%s\"}:"
                       "{\"lastUpdateTimestamp\":%lld,\"maxOffset\":%lld,\"minOffset\":%lld}",
-                      k ? "," : "", broker->name, k, topic->name, (long long)last_stored(queue),
+                      k ? "," : "", broker->name, k, topic->name,
+                      (long long)stored_at(queue, queue_max(queue) - 1),
                       (long long)queue_max(queue), (long long)queue->min);
     }
     rc_buf_str(&body, "}}");
@@ -153,17 +138,18 @@ void admin_stats(struct request *request)
 static void write_consumed(rc_buf *body, struct broker *broker, const char *group,
                            const struct topic *topic)
 {
-    for (int k = 0; k < topic->queues; k++) {
+    for (int k = 0; k < topic->read; k++) {
         const struct committed *at = committed_find(broker, group, topic->name, k);
         const struct queue *queue = &topic->at[k];
         long long offset = at ? (long long)at->offset : 0;
 
         rc_buf_printf(body,
                       "%s{\"brokerName\":\"%s\",\"queueId\":%d,\"topic\":\"%s\"}:"
-                      "{\"brokerOffset\":%lld,\"consumerOffset\":%lld,\"lastTimestamp\":0,"
+                      "{\"brokerOffset\":%lld,\"consumerOffset\":%lld,\"lastTimestamp\":%lld,"
                       "\"pullOffset\":%lld}",
                       body->data[body->len - 1] == '{' ? "" : ",", broker->name, k, topic->name,
-                      (long long)queue_max(queue), offset, offset);
+                      (long long)queue_max(queue), offset, (long long)stored_at(queue, offset - 1),
+                      offset);
     }
 }
 
@@ -178,7 +164,7 @@ void admin_consume_stats(struct request *request)
     for (struct topic *topic = broker->topics; topic; topic = topic->next) {
         bool has = false;
 
-        for (int k = 0; k < topic->queues && !has; k++)
+        for (int k = 0; k < topic->read && !has; k++)
             has = committed_find(broker, group, topic->name, k) != NULL;
         if (*only ? !strcmp(only, topic->name) : has)
             write_consumed(&body, broker, group, topic);

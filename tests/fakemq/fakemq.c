@@ -117,7 +117,7 @@ static void make_broker(fakemq *mq, int number)
     fields_add(&broker->config, "autoCreateTopicEnable", "%s",
                mq->config.no_auto_create ? "false" : "true");
     if (!mq->config.no_auto_create)
-        topic_make(broker, "TBW102", mq->config.queues, 7);
+        topic_make(broker, "TBW102", mq->config.queues, mq->config.queues, 7);
     add_server(mq, MASTER, number, broker);
     if (mq->config.slaves)
         add_server(mq, SLAVE, number, broker);
@@ -237,9 +237,9 @@ void fakemq_topic_on(fakemq *mq, const char *topic, const char *broker, int queu
 {
     lock(mq);
     if (queues)
-        topic_make(find_broker(mq, broker), topic, queues, 6);
+        topic_make(find_broker(mq, broker), topic, queues, queues, 6);
     else
-        topic_delete(find_broker(mq, broker), topic);
+        topic_delete(find_broker(mq, broker), topic, false);
     unlock(mq);
 }
 

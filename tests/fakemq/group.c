@@ -25,6 +25,28 @@ struct member *member_any(fakemq *mq, struct server *server, const char *group)
     return at;
 }
 
+json_t *subscription_find(fakemq *mq, struct server *server, const char *group, const char *topic)
+{
+    json_t *newest = NULL, *one;
+    size_t k;
+
+    for (struct member *at = mq->members; at; at = at->next) {
+        if (!at->conn || at->conn->server != server || at->producer ||
+            strcmp(at->group, group) != 0)
+            continue;
+        json_array_foreach(json_object_get(at->data, "subscriptionDataSet"), k, one)
+        {
+            const char *name = json_string_value(json_object_get(one, "topic"));
+
+            if (name && !strcmp(name, topic) &&
+                (!newest || json_integer_value(json_object_get(one, "subVersion")) >
+                                json_integer_value(json_object_get(newest, "subVersion"))))
+                newest = one;
+        }
+    }
+    return newest;
+}
+
 void member_remove(fakemq *mq, struct member **at)
 {
     struct member *member = *at;
@@ -108,6 +130,23 @@ static bool topics_differ(json_t *old, json_t *new)
     return false;
 }
 
+/** The group keeps the newest version of a subscription, whoever beats with an older one (seen). */
+static void keep_newest(struct request *request, const char *group, json_t *data)
+{
+    json_t *one;
+    size_t k;
+
+    json_array_foreach(json_object_get(data, "subscriptionDataSet"), k, one)
+    {
+        const char *topic = json_string_value(json_object_get(one, "topic"));
+        json_t *old = topic ? subscription_find(request->mq, request->server, group, topic) : NULL;
+
+        if (old && json_integer_value(json_object_get(old, "subVersion")) >
+                       json_integer_value(json_object_get(one, "subVersion")))
+            json_object_update(one, old);
+    }
+}
+
 /** True when the member is new or subscribes to other topics. */
 static bool join(struct request *request, const char *client, json_t *data, bool producer)
 {
@@ -134,6 +173,7 @@ static bool join(struct request *request, const char *client, json_t *data, bool
         strict(request, "client id %s became %s on one connection", member->client, client);
     }
     changed = changed || topics_differ(member->data, data);
+    keep_newest(request, group, data);
     json_decref(member->data);
     member->data = json_incref(data);
     return changed && !producer;

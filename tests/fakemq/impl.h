@@ -71,8 +71,9 @@ struct queue {
 };
 struct topic {
     char *name;
-    int queues, perm;
-    bool hidden; /* Deleted at the name server only. */
+    int read, write, perm; /* Numbers of queues. */
+    bool hidden;           /* Deleted at the name server only. */
+    bool gone;             /* Deleted at the broker only: still in the route. */
     struct queue *at;
     int made; /* Queues in `at`: as many as there ever were. */
     struct topic *next;
@@ -98,11 +99,12 @@ struct broker {
     int suggest, port;
 };
 struct topic *topic_find(struct broker *broker, const char *name);
-struct topic *topic_make(struct broker *broker, const char *name, int queues, int perm);
-void topic_delete(struct broker *broker, const char *name);
+struct topic *topic_make(struct broker *broker, const char *name, int read, int write, int perm);
+/** Its messages go; `in_route`: the name server goes on telling of it. */
+void topic_delete(struct broker *broker, const char *name, bool in_route);
 struct group *group_find(struct broker *broker, const char *name);
-/** The group and its %RETRY% topic. */
-void group_make(struct broker *broker, const char *name);
+/** The group and its %RETRY% topic; false when that is no name. */
+bool group_make(struct broker *broker, const char *name);
 void group_delete(struct broker *broker, const char *name, bool offsets);
 struct committed *committed_find(struct broker *broker, const char *group, const char *topic,
                                  int queue);
@@ -273,6 +275,8 @@ void members_leave(fakemq *mq, struct conn *conn);
 void members_notify(fakemq *mq, struct server *server, const char *group);
 struct member *member_find(fakemq *mq, struct conn *conn, const char *group, bool producer);
 void member_remove(fakemq *mq, struct member **at);
+/** Its newest subscription to a topic among the group's members on this server, or NULL. */
+json_t *subscription_find(fakemq *mq, struct server *server, const char *group, const char *topic);
 /** A consumer of the group on this server, or NULL. */
 struct member *member_any(fakemq *mq, struct server *server, const char *group);
 

@@ -13,6 +13,16 @@ static bool has_server(fakemq *mq, const struct broker *broker)
     return false;
 }
 
+/** Also topics that their broker has deleted: only 216 ends those. */
+static struct topic *in_route(const struct broker *broker, const char *name)
+{
+    struct topic *topic = broker->topics;
+
+    while (topic && (topic->hidden || strcmp(topic->name, name) != 0))
+        topic = topic->next;
+    return topic;
+}
+
 static void write_broker(fakemq *mq, rc_buf *out, const struct broker *broker, bool quoted)
 {
     const char *quote = quoted ? "\"" : "", *comma = "";
@@ -44,16 +54,16 @@ void route_topic(struct request *request)
 
     for (int k = 0; k < mq->broker_count; k++) {
         struct broker *broker = &mq->brokers[k];
-        struct topic *topic = topic_find(broker, name);
+        struct topic *topic = in_route(broker, name);
 
-        if (!topic || topic->hidden || !has_server(mq, broker))
+        if (!topic || !has_server(mq, broker))
             continue;
         rc_buf_str(&brokers, comma);
         write_broker(mq, &brokers, broker, quoted);
         rc_buf_printf(&queues,
                       "%s{\"brokerName\":\"%s\",\"perm\":%d,\"readQueueNums\":%d,"
                       "\"topicSysFlag\":0,\"writeQueueNums\":%d}",
-                      comma, broker->name, topic->perm, topic->queues, topic->queues);
+                      comma, broker->name, topic->perm, topic->read, topic->write);
         comma = ",";
     }
     if (!*comma) {
@@ -128,7 +138,10 @@ void route_topics(struct request *request)
 
 void route_topics_of_cluster(struct request *request)
 {
-    list_topics(request, true);
+    if (!strcmp(field(request, "cluster"), "DefaultCluster"))
+        list_topics(request, true);
+    else
+        answer(request, 0, NULL, NULL, "{\"topicList\":[]}", 16);
 }
 
 /** Until the topic is made again; a real one comes back when its broker registers. */
@@ -137,7 +150,7 @@ void route_delete(struct request *request)
     fakemq *mq = request->mq;
 
     for (int k = 0; k < mq->broker_count; k++) {
-        struct topic *topic = topic_find(&mq->brokers[k], request_topic(request));
+        struct topic *topic = in_route(&mq->brokers[k], request_topic(request));
 
         if (topic)
             topic->hidden = true;

@@ -78,7 +78,7 @@ void offset_search(struct request *request)
     while (queue && offset < queue_max(queue) &&
            queue->at[offset - queue->min]->stored_ms < time + upper)
         offset++;
-    if (queue && upper && offset > queue->min && offset < queue_max(queue))
+    if (queue && upper && offset > queue->min)
         offset--;
     answer_offset(request, offset);
 }

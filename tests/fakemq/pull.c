@@ -59,21 +59,6 @@ static struct filter filter_of_text(const char *text)
     return filter;
 }
 
-static json_t *subscription_of(struct member *member, const char *topic)
-{
-    json_t *all = json_object_get(member->data, "subscriptionDataSet"), *one;
-    size_t k;
-
-    json_array_foreach(all, k, one)
-    {
-        const char *name = json_string_value(json_object_get(one, "topic"));
-
-        if (name && !strcmp(name, topic))
-            return one;
-    }
-    return NULL;
-}
-
 static struct filter filter_of_subscription(json_t *subscription)
 {
     const char *text = json_string_value(json_object_get(subscription, "subString"));
@@ -92,7 +77,6 @@ static struct filter filter_of_subscription(json_t *subscription)
 static bool find_filter(struct request *request, struct filter *filter)
 {
     const char *group = field(request, "consumerGroup"), *type = field(request, "expressionType");
-    struct member *member;
     json_t *subscription;
 
     if (*type && strcmp(type, "TAG") != 0) {
@@ -104,9 +88,8 @@ static bool find_filter(struct request *request, struct filter *filter)
         *filter = filter_of_text(field(request, "subscription"));
         return true;
     }
-    member = member_any(request->mq, request->server, group);
-    subscription = member ? subscription_of(member, field(request, "topic")) : NULL;
-    if (!member)
+    subscription = subscription_find(request->mq, request->server, group, field(request, "topic"));
+    if (!member_any(request->mq, request->server, group))
         answer_text(request, 24, "the consumer's group info not exist");
     else if (!subscription)
         answer_text(request, 24, "the consumer's subscription not exist");
@@ -118,6 +101,16 @@ static bool find_filter(struct request *request, struct filter *filter)
         return true;
     }
     return false;
+}
+
+static void answer_forbidden(struct request *request, const struct topic *topic)
+{
+    RC_AUTO_FREE char *remark =
+        rc_format("the topic[%s] pulling message is forbidden", topic->name);
+    struct fields fields = {0};
+
+    fields_add(&fields, "forbiddenType", "3");
+    answer(request, 16, remark, &fields, NULL, 0);
 }
 
 /** The queue asked for; NULL when answered. */
@@ -133,12 +126,12 @@ static struct queue *find_queue(struct request *request)
                     "https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.",
                     field(request, "topic"));
     else if (!(topic->perm & 4))
-        answer_text(request, 16, "the topic[%s] pulling message is forbidden", topic->name);
-    else if (queue < 0 || queue >= topic->queues)
+        answer_forbidden(request, topic);
+    else if (queue < 0 || queue >= topic->read)
         answer_text(request, 29,
                     "queueId[%lld] is illegal, topic:[%s] topicConfig.readQueueNums:"
                     "[%d] consumer:[127.0.0.1]",
-                    (long long)queue, topic->name, topic->queues);
+                    (long long)queue, topic->name, topic->read);
     else
         return &topic->at[queue];
     return NULL;
@@ -158,14 +151,13 @@ static void answer_pull(struct request *request, const struct queue *queue, int 
     answer(request, code, status, &fields, body ? body->data : NULL, body ? body->len : 0);
 }
 
+/** maxMsgBytes is a wish that brokers do not grant to pulls (seen at 5.5.0). */
 static void answer_found(struct request *request, const struct queue *queue, int64_t offset,
                          const struct filter *filter)
 {
     struct broker *broker = request->server->broker;
     struct topic *topic = topic_find(broker, field(request, "topic"));
-    const char *wish = field(request, "maxMsgBytes");
     int64_t max_count = RC_MIN(number(request, "maxMsgNums"), MAX_COUNT), count = 0;
-    int64_t max_bytes = *wish ? RC_MIN(number(request, "maxMsgBytes"), MAX_BYTES) : MAX_BYTES;
     int64_t last = RC_MIN(queue_max(queue), offset + MAX_LOOKED_AT);
     rc_buf body = RC_BUF(2 * MAX_FRAME);
 
@@ -174,8 +166,7 @@ static void answer_found(struct request *request, const struct queue *queue, int
 
         if (!passes(filter, message))
             continue;
-        if (count &&
-            (count >= max_count || (int64_t)(body.len + message_size(topic, message)) > max_bytes))
+        if (count && (count >= max_count || body.len + message_size(topic, message) > MAX_BYTES))
             break;
         message_write(&body, broker, topic, message);
         count++;
@@ -224,7 +215,11 @@ void pull_message(struct request *request)
     struct filter filter = {0};
     struct queue *queue;
 
-    group_make(broker, field(request, "consumerGroup"));
+    if (!group_make(broker, field(request, "consumerGroup"))) {
+        answer_text(request, 26, "subscription group [%s] does not exist",
+                    field(request, "consumerGroup"));
+        return;
+    }
     queue = find_queue(request);
     if (!queue)
         return;
@@ -250,11 +245,9 @@ static bool anything_new(struct request *request)
     if (number(request, "sysFlag") & PULL_SUBSCRIPTION) {
         filter = filter_of_text(field(request, "subscription"));
     } else {
-        struct member *member =
-            member_any(request->mq, request->server, field(request, "consumerGroup"));
-
-        if (member)
-            filter = filter_of_subscription(subscription_of(member, topic->name));
+        filter =
+            filter_of_subscription(subscription_find(request->mq, request->server,
+                                                     field(request, "consumerGroup"), topic->name));
     }
     for (; !found && offset < queue_max(queue); offset++)
         found = passes(&filter, queue->at[offset - queue->min]);

@@ -333,5 +333,5 @@ void request_run(struct request *request)
             handlers[k].run(request);
         return;
     }
-    answer_text(request, 3, "[request code %d not supported]", request->header.code);
+    answer_text(request, 3, " request type %d not supported", request->header.code);
 }

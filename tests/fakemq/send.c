@@ -2,6 +2,7 @@
 /** Sends and send-backs (protocol §6, §11). */
 #include "impl.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,21 @@ static bool legal_topic(const char *topic)
     return *topic && !topic[legal] && legal <= (own ? MAX_RETRY_TOPIC : MAX_TOPIC);
 }
 
+/** As answer_text(), with the fields that every reply to a send has, refusals too (seen). */
+static void OMC_PRINTF(3, 4) refuse(struct request *request, int code, const char *fmt, ...)
+{
+    struct fields fields = {0};
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    fields_add(&fields, "TRACE_ON", "true");
+    fields_add(&fields, "MSG_REGION", "DefaultRegion");
+    answer(request, code, text, &fields, NULL, 0);
+}
+
 /** The topic, made from its template when that is allowed; NULL when answered. */
 static struct topic *topic_of_send(struct request *request, const struct send *send)
 {
@@ -64,14 +80,14 @@ static struct topic *topic_of_send(struct request *request, const struct send *s
         return topic;
     template = topic_find(broker, either(request, "c", "defaultTopic"));
     if (template && template->perm & 1)
-        return topic_make(broker, send->topic, RC_MIN(send->queue_count, template->queues),
-                          template->perm & ~1);
+        return topic_make(broker, send->topic, RC_MIN(send->queue_count, template->read),
+                          RC_MIN(send->queue_count, template->write), template->perm & ~1);
     if (send->retry)
-        return topic_make(broker, send->topic, 1, 6);
-    answer_text(request, 17,
-                "topic[%s] not exist, apply first please!\nSee "
-                "https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.",
-                send->topic);
+        return topic_make(broker, send->topic, 1, 1, 6);
+    refuse(request, 17,
+           "topic[%s] not exist, apply first please!\nSee "
+           "https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.",
+           send->topic);
     return NULL;
 }
 
@@ -85,36 +101,39 @@ static bool check_send(struct request *request, const struct send *send)
     else if (!request->body_len)
         answer_text(request, 1, "java.lang.NullPointerException");
     else if (!legal_topic(send->topic))
-        answer_text(request, 29, "The specified topic '%.200s' is illegal", send->topic);
+        refuse(request, 29,
+               "The specified topic: %.300s, contains illegal characters or is too long",
+               send->topic);
     else if (send->batch && send->retry)
-        answer_text(request, 13, "batch request does not support retry group %s", send->topic);
-    else if (send->retry && !group_find(broker, send->topic + 7))
-        answer_text(request, 26, "subscription group not exist, %s", send->topic + 7);
+        refuse(request, 13, "batch request does not support retry group %s", send->topic);
+    else if (send->retry && !group_make(broker, send->topic + 7))
+        refuse(request, 26, "subscription group not exist, %s", send->topic + 7);
+    else if (send->batch && request->body_len > MAX_BODY)
+        answer_text(request, 1, "java.lang.RuntimeException: message body size exceeded");
     else if (request->body_len > MAX_BODY)
-        answer_text(request, 13,
-                    "the message is illegal, maybe msg body or properties length not matched. "
-                    "msg body length limit %dB, msg properties length limit 32KB.",
-                    MAX_BODY);
+        refuse(request, 13,
+               "the message is illegal, maybe msg body or properties length not matched. "
+               "msg body length limit %dB, msg properties length limit 32KB.",
+               MAX_BODY);
     else
         return true;
     return false;
 }
 
-/** False when answered. */
+/** False when answered. Brokers do not look at the write permission of a topic (seen). */
 static bool check_queue(struct request *request, struct send *send, struct topic *topic)
 {
-    if (send->queue >= topic->queues) {
-        answer_text(request, 29, "request queueId[%d] is illegal, TopicConfig [topicName=%s]",
-                    send->queue, topic->name);
-        return false;
-    }
-    if (!(topic->perm & 2)) {
-        answer_text(request, 16, "the broker[127.0.0.1] sending topic[%s] is forbidden",
-                    topic->name);
+    int queues = RC_MAX(topic->read, topic->write);
+
+    if (send->queue >= queues || !topic->write) {
+        refuse(request, 29,
+               "request queueId[%d] is illegal, TopicConfig [topicName=%s, readQueueNums=%d, "
+               "writeQueueNums=%d, perm=%d] Producer: 127.0.0.1",
+               send->queue, topic->name, topic->read, topic->write, topic->perm);
         return false;
     }
     if (send->queue < 0)
-        send->queue = (int)(random_next(request->mq) % (uint64_t)topic->queues);
+        send->queue = (int)(random_next(request->mq) % (uint64_t)topic->write);
     send->message.queue_id = send->queue;
     return true;
 }
@@ -131,7 +150,8 @@ static void answer_stored(struct request *request, const struct send *send, cons
     struct fields fields = {0};
 
     fields_add(&fields, "queueId", "%d", send->queue);
-    fields_add(&fields, "transactionId", "%s", unique);
+    if (unique)
+        fields_add(&fields, "transactionId", "%s", unique);
     fields_add(&fields, "msgId", "%s", ids);
     fields_add(&fields, "TRACE_ON", "true");
     fields_add(&fields, "MSG_REGION", "DefaultRegion");
@@ -152,9 +172,9 @@ static void store_single(struct request *request, struct send *send, struct topi
     message->properties = properties;
     message->properties_len = strlen(properties);
     if (message->properties_len > MAX_PROPERTIES) {
-        answer_text(request, 13,
-                    "the message is illegal, maybe msg body or properties length not "
-                    "matched. msg properties length limit 32KB.");
+        refuse(request, 13,
+               "the message is illegal, maybe msg body or properties length not "
+               "matched. msg properties length limit 32KB.");
         return;
     }
     stored = store_append(broker, topic, message);
@@ -175,7 +195,7 @@ static int next_item(const char **at, const char *end, struct message *message)
     if (size > left || size < 22 || body > size - 22 || get_be(*at + 4, 4))
         return -1;
     properties = get_be(*at + 20 + body, 2);
-    if (size != 22 + body + properties || properties > MAX_PROPERTIES || !body)
+    if (size != 22 + body + properties || properties > MAX_PROPERTIES)
         return -1;
     message->flag = (int32_t)get_be(*at + 12, 4);
     message->body = (char *)(uintptr_t)(*at + 20);
@@ -195,7 +215,7 @@ static void store_batch(struct request *request, struct send *send, struct topic
     size_t unique_len = 0;
     const char *unique =
         property_get(send->properties, strlen(send->properties), "UNIQ_KEY", &unique_len);
-    RC_AUTO_FREE char *key = rc_strndup(unique ? unique : "", unique_len);
+    RC_AUTO_FREE char *key = unique ? rc_strndup(unique, unique_len) : NULL;
     int64_t first = queue_max(&topic->at[send->queue]);
 
     for (const char *at = request->body; at < end;) {
@@ -226,6 +246,9 @@ void send_message(struct request *request)
     if (!check_send(request, &send) || !(topic = topic_of_send(request, &send)) ||
         !check_queue(request, &send, topic))
         return;
+    /* It counts as one message then, with the items as its body (seen). */
+    if (request->header.code == 320 && !send.batch)
+        strict(request, "a batch without m=true");
     queue = send.queue;
     if (send.batch)
         store_batch(request, &send, topic);
@@ -263,7 +286,7 @@ void send_back(struct request *request)
     RC_AUTO_FREE char *properties = NULL, *name = NULL;
     bool dead;
 
-    if (!group_find(broker, group)) {
+    if (!group_make(broker, group)) {
         answer_text(request, 26, "subscription group not exist, %s", group);
         return;
     }
@@ -276,7 +299,7 @@ void send_back(struct request *request)
     name = rc_format("%s%s", dead ? "%DLQ%" : "%RETRY%", group);
     to = topic_find(broker, name);
     if (!to)
-        to = topic_make(broker, name, 1, dead ? 2 : 6);
+        to = topic_make(broker, name, 1, 1, dead ? 2 : 6);
     properties = properties_of_retry(message, from->name, field(request, "originMsgId"));
     copy = *message;
     copy.properties = properties;

@@ -12,16 +12,18 @@ struct topic *topic_find(struct broker *broker, const char *name)
 {
     struct topic *topic = broker->topics;
 
-    while (topic && strcmp(topic->name, name) != 0)
+    while (topic && (topic->gone || strcmp(topic->name, name) != 0))
         topic = topic->next;
     return topic;
 }
 
-struct topic *topic_make(struct broker *broker, const char *name, int queues, int perm)
+struct topic *topic_make(struct broker *broker, const char *name, int read, int write, int perm)
 {
     struct topic *topic = topic_find(broker, name);
+    int queues = RC_MAX(read, write);
 
     if (!topic) {
+        topic_delete(broker, name, false);
         topic = rc_calloc(1, sizeof *topic);
         topic->name = rc_strdup(name);
         topic->next = broker->topics;
@@ -32,7 +34,8 @@ struct topic *topic_make(struct broker *broker, const char *name, int queues, in
         memset(topic->at + topic->made, 0, (size_t)(queues - topic->made) * sizeof *topic->at);
         topic->made = queues;
     }
-    topic->queues = queues;
+    topic->read = read;
+    topic->write = write;
     topic->perm = perm;
     topic->hidden = false;
     return topic;
@@ -74,16 +77,19 @@ static void topic_free(struct topic *topic)
     free(topic);
 }
 
-void topic_delete(struct broker *broker, const char *name)
+void topic_delete(struct broker *broker, const char *name, bool in_route)
 {
     for (struct topic **at = &broker->topics; *at; at = &(*at)->next) {
         struct topic *topic = *at;
 
-        if (!strcmp(topic->name, name)) {
-            *at = topic->next;
-            topic_free(topic);
+        if (strcmp(topic->name, name) != 0)
+            continue;
+        topic->gone = true;
+        if (in_route)
             return;
-        }
+        *at = topic->next;
+        topic_free(topic);
+        return;
     }
 }
 
@@ -98,11 +104,13 @@ struct group *group_find(struct broker *broker, const char *name)
     return group;
 }
 
-void group_make(struct broker *broker, const char *name)
+bool group_make(struct broker *broker, const char *name)
 {
     struct group *group;
     RC_AUTO_FREE char *retry = rc_format("%%RETRY%%%s", name);
 
+    if (!*name || strpbrk(name, " \t\r\n.$/") || strlen(name) > 120)
+        return false;
     if (!group_find(broker, name)) {
         group = rc_calloc(1, sizeof *group);
         group->name = rc_strdup(name);
@@ -110,7 +118,8 @@ void group_make(struct broker *broker, const char *name)
         broker->groups = group;
     }
     if (!topic_find(broker, retry))
-        topic_make(broker, retry, 1, 6);
+        topic_make(broker, retry, 1, 1, 6);
+    return true;
 }
 
 static void committed_free(struct committed *committed)
@@ -175,7 +184,7 @@ void committed_set(struct broker *broker, const char *group, const char *topic, 
 void broker_free(struct broker *broker)
 {
     while (broker->topics)
-        topic_delete(broker, broker->topics->name);
+        topic_delete(broker, broker->topics->name, false);
     for (struct group *at = broker->groups, *next; at; at = next) {
         next = at->next;
         free(at->name);

@@ -217,7 +217,9 @@ static void write_json(rc_buf *out, const struct header *header)
         json_object_set_new(map, header->fields.at[k].name,
                             json_string(header->fields.at[k].value));
     json_object_set_new(root, "code", json_integer(header->code));
-    json_object_set_new(root, "extFields", map);
+    if (header->fields.count)
+        json_object_set(root, "extFields", map);
+    json_decref(map);
     json_object_set_new(root, "flag", json_integer(header->flag));
     json_object_set_new(root, "language", json_string("JAVA"));
     json_object_set_new(root, "opaque", json_integer(header->opaque));
