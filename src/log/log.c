@@ -74,6 +74,13 @@ const char *rc_topic_broker(const rc_topic *topic, int32_t queue)
     return ops_of(topic)->topic_broker(topic, queue);
 }
 
+int32_t rc_topic_writable(const rc_topic *topic)
+{
+    const rc_log_ops *ops = ops_of(topic);
+
+    return ops->topic_writable ? ops->topic_writable(topic) : ops->topic_queues(topic);
+}
+
 int32_t rc_topic_queue_id(const rc_topic *topic, int32_t queue)
 {
     const rc_log_ops *ops = ops_of(topic);
@@ -166,6 +173,16 @@ rc_topic *rc_append_topic(const rc_append *append, rc_slot slot)
 int32_t rc_append_queue(const rc_append *append, rc_slot slot)
 {
     return ops_of(append)->append_queue(append, slot);
+}
+
+void rc_writer_health(rc_writer *writer, rc_log_health *ret)
+{
+    const rc_log_ops *ops = ops_of(writer);
+
+    if (ops->writer_health)
+        ops->writer_health(writer, ret);
+    else
+        rc_log_health_get(((const rc_log_object *)(const void *)writer)->log, ret);
 }
 
 int rc_writer_sync(rc_writer *writer, int64_t deadline_ns, rc_error *err)

@@ -31,6 +31,7 @@ typedef struct rc_topic rc_topic;   /* handle of a topic; lives as long as the l
 typedef struct rc_append rc_append; /* one atomic unit of a writer */
 typedef struct rc_writer rc_writer;
 typedef struct rc_reader rc_reader;
+typedef struct rc_log_health rc_log_health;
 
 /** Longest topic and group name, as in RocketMQ. Allowed: letters, digits, % | _ - */
 #define RC_TOPIC_NAME_MAX 127
@@ -61,6 +62,8 @@ int rc_topic_name_check(const char *name, rc_error *err);
 int rc_log_topic(rc_log *log, const char *name, int32_t queues, rc_topic **ret, rc_error *err);
 const char *rc_topic_name(const rc_topic *topic);
 int32_t rc_topic_queues(const rc_topic *topic);
+/** How many of them may be written to: the first ones. */
+int32_t rc_topic_writable(const rc_topic *topic);
 /** Name of the broker of the `queue`-th queue, "" on the embedded log; as long as the log lives. */
 const char *rc_topic_broker(const rc_topic *topic, int32_t queue);
 /** Number of the `queue`-th queue at its broker; `queue` itself on the embedded log. */
@@ -148,6 +151,8 @@ typedef struct rc_receipt {
  * @return 1 = taken, 0 = none in time.
  */
 int rc_writer_receipt(rc_writer *writer, int64_t deadline_ns, rc_receipt *ret);
+/** Whether what this writer has submitted can be stored now; see rc_log_health. */
+void rc_writer_health(rc_writer *writer, rc_log_health *ret);
 size_t rc_writer_pending(const rc_writer *writer); /**< Appends submitted and not received. */
 size_t rc_writer_pending_bytes(const rc_writer *writer);
 /** Of a stored append: where a message lies. */
@@ -158,8 +163,9 @@ int32_t rc_append_queue(const rc_append *append, rc_slot slot);
 /* ---- reading --------------------------------------------------------------------------------- */
 
 typedef struct rc_reader_config {
-    const char *name; /**< Task name. */
-    rc_wake *wake;    /**< Waiting in fetch ends when it is set; may be NULL. Not cleared. */
+    const char *name;  /**< Task name. */
+    const char *group; /**< Whose offsets the queues have; NULL = nobody's. */
+    rc_wake *wake;     /**< Waiting in fetch ends when it is set; may be NULL. Not cleared. */
 } rc_reader_config;
 
 int rc_reader_open(rc_log *log, const rc_reader_config *config, rc_reader **ret, rc_error *err);
@@ -231,14 +237,14 @@ int rc_log_group_delete(rc_log *log, const char *group, rc_error *err);
 
 /* ---- the log itself -------------------------------------------------------------------------- */
 
-typedef struct rc_log_health {
+struct rc_log_health {
     bool writable;
     char text[512];   /**< "" or why not, since when and what to do: "disk full: ...". */
     int64_t bytes;    /**< On disk; -1 = unknown. */
     int64_t syncs;    /**< fsync and fdatasync calls so far. */
     int64_t appended; /**< Messages stored since the start. */
     int64_t transactions;
-} rc_log_health;
+};
 void rc_log_health_get(rc_log *log, rc_log_health *ret);
 unsigned rc_log_caps_of(const rc_log *log);
 /** Waits for everything submitted, then closes. NULL is allowed. */
@@ -252,6 +258,7 @@ typedef struct rc_log_ops {
     int (*topics)(rc_log *, rc_topic_fn *, void *, rc_error *);
     const char *(*topic_name)(const rc_topic *);
     int32_t (*topic_queues)(const rc_topic *);
+    int32_t (*topic_writable)(const rc_topic *); /* NULL = all */
     const char *(*topic_broker)(const rc_topic *, int32_t);
     int32_t (*topic_queue_id)(const rc_topic *, int32_t); /* NULL = the index */
     int (*bounds)(rc_log *, rc_topic *, int32_t, int64_t *, int64_t *, rc_error *);
@@ -292,6 +299,7 @@ typedef struct rc_log_ops {
                      rc_slice *, rc_error *);
     int (*group_delete)(rc_log *, const char *, rc_error *);
     void (*health)(rc_log *, rc_log_health *);
+    void (*writer_health)(rc_writer *, rc_log_health *); /* NULL = the log's */
     void (*close)(rc_log *);
 } rc_log_ops;
 

@@ -31,8 +31,11 @@ void rc_identity_of(const char *connector, rc_slice partition, rc_slice offset, 
     (void)XXH3_128bits_reset(&state);
     add(&state, omc_slice_str(connector));
     add(&state, partition);
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
+    memcpy(ret->hash, canonical.digest, RC_IDENTITY_PARTITION);
     add(&state, offset);
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
-    memcpy(ret->hash, canonical.digest, sizeof ret->hash);
+    memcpy(ret->hash + RC_IDENTITY_PARTITION, canonical.digest,
+           sizeof ret->hash - RC_IDENTITY_PARTITION);
     ret->partition = partition;
 }

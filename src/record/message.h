@@ -32,6 +32,9 @@ typedef struct rc_identity {
     uint32_t ordinal;
     rc_slice partition; /**< Canonical JSON, borrowed. */
 } rc_identity;
+/** The first bytes of a hash are those of connector and partition alone, so that identities found
+ *  in a log can be told apart by partition. */
+#define RC_IDENTITY_PARTITION 4
 /** Fills hash (XXH3, 128 bits) and partition; the ordinal is the caller's. */
 void rc_identity_of(const char *connector, rc_slice partition, rc_slice offset, rc_identity *ret);
 

@@ -165,7 +165,7 @@ int rc_dead_letter_add(rc_dead_letter *letters, rc_append *append, const rc_fail
     r = rc_append_add(append, letters->topic, letters->next_queue, &message, NULL, err);
     if (r == -OMC_EINVAL)
         r = add_large(letters, append, failure, &whole, err);
-    letters->next_queue = (letters->next_queue + 1) % rc_topic_queues(letters->topic);
+    letters->next_queue = (letters->next_queue + 1) % rc_topic_writable(letters->topic);
     return r < 0 ? rc_wrap(err, r, "write to dead-letter topic '%s'", rc_topic_name(letters->topic))
                  : 0;
 }

@@ -138,7 +138,9 @@ static int commit_first(rc_sink *s, rc_error *err)
 static int start(rc_sink *s, rc_error *err)
 {
     rc_task *task = s->task;
-    rc_reader_config config = {.name = task->name, .wake = &task->wake};
+    rc_reader_config config = {.name = task->name,
+                               .group = task->plan.options.group,
+                               .wake = &task->wake};
     int r = rc_reader_open(task->log, &config, &s->reader, err);
 
     if (r == 0)

@@ -103,7 +103,7 @@ void rc_source_report_health(rc_source *s)
     rc_log_health health;
     rc_error why = {.code = OMC_ENOSPC, .flags = OMC_ERR_RETRIABLE};
 
-    rc_log_health_get(s->task->log, &health);
+    rc_writer_health(s->writer, &health);
     if (health.writable) {
         rc_task_report(s->task, RC_STATE_RUNNING, NULL);
         return;
@@ -144,7 +144,7 @@ void rc_source_drain(rc_source *s)
             if (take_receipt(s, &receipt, &err) < 0)
                 return;
         } else {
-            rc_log_health_get(s->task->log, &health);
+            rc_writer_health(s->writer, &health);
         }
     }
 }

@@ -73,7 +73,7 @@ static int32_t hash_partition(rc_source *s, const omc_map *partition, int32_t qu
 static int32_t choose_queue(rc_source *s, rc_known_topic *topic, const omc_record *record,
                             const rc_message *message)
 {
-    int32_t queues = rc_topic_queues(topic->topic);
+    int32_t queues = rc_topic_writable(topic->topic);
     const char *ordering = s->task->plan.options.ordering;
 
     if (queues == 1)
@@ -164,7 +164,9 @@ static int store_message(rc_source *s, rc_append *append, rc_known_topic *topic,
     rc_attempt attempt = {0};
     int r;
 
-    while (rc_append_add(append, topic->topic, queue, message, slot, &failure->err) < 0) {
+    while ((r = rc_append_add(append, topic->topic, queue, message, slot, &failure->err)) < 0) {
+        if (r != -OMC_EINVAL)
+            return r; /* the log's trouble, not the record's: it must not be skipped */
         failure->stage = RC_STAGE_PRODUCE;
         failure->class_name = s->task->plan.plugin->name;
         r = rc_task_try_again(s->task, &attempt, failure);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The log on RocketMQ: topics and queues are the brokers', positions of sources lie in the Java
+ * runtime's position topic in its format, offsets of sinks in the Java runtime's groups.
+ *
+ * Not atomic: positions are committed after all records up to them are acknowledged. Exactly once
+ * (rc_writer_config.exactly_once) by identities and notes, see rocketmq/eo.h.
+ *
+ * A broker or name server that is away stops nothing for good: sends wait, rc_log_health says what
+ * for, and tasks feel back-pressure.
+ */
+#ifndef RC_LOG_ROCKETMQ_H
+#define RC_LOG_ROCKETMQ_H
+
+#include "log/log.h"
+
+#include <rocketmq/client.h>
+
+typedef struct rc_rocketmq_config {
+    rmq_client_config client;   /**< Copied. Its `log` hook is set here. */
+    const char *worker_id;      /**< Shown in producer groups. */
+    const char *position_topic; /**< positionStoreTopic; created with 1 queue when missing. */
+    int32_t queues;             /**< Queues of topics created without a count; 16. */
+    bool create_topics;         /**< Also the position topic. */
+    rc_clock *clock;
+} rc_rocketmq_config;
+
+/**
+ * Connects and reads the positions.
+ * @return 0; -OMC_EINVAL (settings); -OMC_ECONNECT (no name server or broker answers: names each
+ *         with its reason); -OMC_EACCES; -OMC_ENOTFOUND (no position topic and none may be made).
+ */
+int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *err);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Offsets of sinks: in the group at the broker, as the Java runtime keeps them, so that tools show
+ * the lag and a take-over goes on. What a sink remembers beside its offset (a file's length) and
+ * the offset it belongs to are one record of the position topic, under the name
+ * "__rc.sink/<group>": it is stored durably and as one, which a broker's offset is not.
+ */
+#include "log/rocketmq/internal.h"
+
+#include "base/diag.h"
+#include "record/json.h"
+
+#define SINK_PREFIX "__rc.sink/"
+
+int rc_rmq_group_ready(rc_rocketmq *log, const char *group, rc_error *err)
+{
+    rc_known_group *known;
+    int r;
+
+    (void)pthread_mutex_lock(&log->mu);
+    HASH_FIND_STR(log->groups, group, known);
+    (void)pthread_mutex_unlock(&log->mu);
+    if (known)
+        return 0;
+    r = rmq_group_create(log->client, group, err);
+    if (r == -OMC_EACCES) {
+        rc_warn("rocketmq", "group '%s' may not be created, it should exist already: %s", group,
+                err ? err->msg : "");
+        r = 0;
+    }
+    if (r < 0)
+        return rc_wrap(err, r, "create group '%s'", group);
+    (void)pthread_mutex_lock(&log->mu);
+    HASH_FIND_STR(log->groups, group, known);
+    if (!known) {
+        known = rc_calloc(1, sizeof *known);
+        known->name = rc_strdup(group);
+        HASH_ADD_KEYPTR(hh, log->groups, known->name, strlen(known->name), known);
+    }
+    (void)pthread_mutex_unlock(&log->mu);
+    return 0;
+}
+
+static rc_slice partition_text(const rc_topic *topic, int32_t queue, omc_arena *arena)
+{
+    return rc_json_of_map(rc_origin_partition(topic->name, topic->queues[queue].broker,
+                                              topic->queues[queue].id, arena),
+                          arena);
+}
+
+/* ---- commit ---------------------------------------------------------------------------------- */
+
+static bool has_state(rc_rocketmq *log, const char *name, rc_slice partition, omc_arena *arena)
+{
+    rc_position_record now;
+
+    return rc_position_table_get(log->table, name, partition, arena, &now) && now.offset.base;
+}
+
+static int write_state(rc_rocketmq *log, const char *name, const rc_commit *commit,
+                       omc_arena *arena, rc_error *err)
+{
+    rc_slice partition = partition_text(commit->topic, commit->queue, arena);
+    rc_position_record record = {.connector = omc_slice_str(name),
+                                 .partition = partition,
+                                 .generation = -1};
+
+    if (commit->state.base && commit->offset >= 0)
+        record.offset = omc_slice_str(
+            rc_arena_format(arena, "{\"queueOffset\":\"%lld\",\"state\":" RC_SLICE_FMT "}",
+                            (long long)commit->offset, RC_SLICE_ARG(commit->state)));
+    else if (!has_state(log, name, partition, arena))
+        return 0;
+    return rc_rmq_position_write(log, &record, name, err);
+}
+
+int rc_rmq_commit(rc_log *pub, const char *group, const rc_commit *commits, size_t count,
+                  rc_error *err)
+{
+    rc_rocketmq *log = rc_rocketmq_of(pub);
+    rc_arena arena;
+    char *name;
+    int r = rc_rmq_group_ready(log, group, err);
+
+    rc_arena_init(&arena, 4096);
+    name = rc_arena_format(&arena.pub, SINK_PREFIX "%s", group);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const rc_commit *c = &commits[i];
+
+        r = write_state(log, name, c, &arena.pub, err);
+        if (r == 0) /* forgetting: the broker has no such request; -1 reads as none */
+            r = rmq_offset_commit(log->client, group, &c->topic->queues[c->queue], c->offset, err);
+    }
+    rc_arena_release(&arena);
+    return r < 0 ? rc_wrap(err, r, "group '%s'", group) : 0;
+}
+
+/* ---- committed ------------------------------------------------------------------------------- */
+
+static const omc_value *member(const omc_map *map, const char *name)
+{
+    for (size_t i = 0; i < map->count; i++)
+        if (map->entries[i].key.kind == OMC_STRING &&
+            omc_slice_is(map->entries[i].key.u.bytes, name))
+            return &map->entries[i].value;
+    return NULL;
+}
+
+static int read_state(rc_slice text, omc_arena *arena, int64_t *ret_offset, rc_slice *ret_state,
+                      rc_error *err)
+{
+    const omc_map *map;
+    const omc_value *offset, *state;
+    int r = rc_json_to_map(text, arena, &map, err);
+
+    if (r < 0)
+        return r;
+    offset = member(map, "queueOffset");
+    state = member(map, "state");
+    if (!offset || !omc_value_int64(offset, ret_offset) || !state || state->kind != OMC_MAP)
+        return rc_fail(err, OMC_EFORMAT, "the sink's state in the position topic is damaged");
+    *ret_state = rc_json_of_map(state->u.map, arena);
+    return 0;
+}
+
+int rc_rmq_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t queue,
+                     omc_arena *arena, int64_t *ret_offset, rc_slice *ret_state, rc_error *err)
+{
+    rc_rocketmq *log = rc_rocketmq_of(pub);
+    const rmq_queue *at = &topic->queues[queue];
+    rc_position_record record = {0};
+    int64_t broker;
+    int r = rc_position_table_sync(log->table, err);
+
+    *ret_state = omc_slice_of(NULL, 0);
+    if (r == 0)
+        r = rmq_offset_committed(log->client, group, at, &broker, err);
+    if (r == -OMC_ENOTFOUND) { /* no such group yet */
+        broker = -1;
+        r = 0;
+    }
+    if (r < 0)
+        return r;
+    *ret_offset = broker;
+    if (!rc_position_table_get(log->table, rc_arena_format(arena, SINK_PREFIX "%s", group),
+                               partition_text(topic, queue, arena), arena, &record) ||
+        !record.offset.base)
+        return 0;
+    r = read_state(record.offset, arena, ret_offset, ret_state, err);
+    if (r == 0 && broker >= 0 && broker != *ret_offset)
+        rc_warn("rocketmq",
+                "group '%s', topic '%s', queue %d of broker '%s': the broker's offset is %lld, the "
+                "sink's own state belongs to %lld, which is used; to start elsewhere set it with "
+                "`connector offsets`",
+                group, topic->name, at->id, at->broker, (long long)broker, (long long)*ret_offset);
+    return r;
+}
+
+int rc_rmq_group_delete(rc_log *pub, const char *group, rc_error *err)
+{
+    rc_rocketmq *log = rc_rocketmq_of(pub);
+    RC_AUTO_FREE char *name = rc_format(SINK_PREFIX "%s", group);
+    rc_known_group *known;
+    int r = rc_rmq_position_set(pub, name, omc_slice_of(NULL, 0), omc_slice_of(NULL, 0), err);
+
+    if (r == 0)
+        r = rmq_group_delete(log->client, group, err);
+    (void)pthread_mutex_lock(&log->mu);
+    HASH_FIND_STR(log->groups, group, known);
+    if (known) {
+        HASH_DEL(log->groups, known);
+        free(known->name);
+        free(known);
+    }
+    (void)pthread_mutex_unlock(&log->mu);
+    return r == -OMC_ENOTFOUND ? 0 : r;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Private to the log on RocketMQ. Who owns what:
+ *
+ *   rc_rocketmq     the log; `mu` guards topics, groups, writers and the troubles of health
+ *   I/O thread      the client's: sends, answers, commits of positions (positions_commit.c)
+ *   recovery thread reads queues back after sends whose outcome is unknown (recovery.c)
+ *   rc_writer       one task thread; `writer->mu` guards what the I/O thread completes
+ *   rc_reader       one task thread
+ *
+ * Order of locks: writer->mu, then log->mu; the table's lock is taken alone.
+ */
+#ifndef RC_LOG_ROCKETMQ_INTERNAL_H
+#define RC_LOG_ROCKETMQ_INTERNAL_H
+
+#include "base/hash.h"
+#include "base/thread.h"
+#include "log/rocketmq.h"
+#include "rocketmq/lane.h"
+
+#include <rocketmq/rocketmq.h>
+#include <utlist.h>
+
+/** A send holds at most about this much; only a single larger message makes it bigger. */
+#define RC_SEND_BYTES_MAX ((size_t)1 << 20)
+/** Encoded size of a message: what the broker accepts (body and properties count). */
+#define RC_ITEM_BYTES_MAX RC_MESSAGE_MAX
+/** After a connection has ended its last bytes may still land for so long: TCP user timeout plus
+ *  the broker's queue bound (ownership rules, D_tail). */
+#define RC_TAIL_MS 2000
+/** Group in whose name positions and queues are read back. */
+#define RC_INTERNAL_GROUP "rocketmq-connect-internal"
+
+typedef struct rc_rocketmq rc_rocketmq;
+
+/* ---- topics.c -------------------------------------------------------------------------------- */
+
+/** One list of queues as it was at some time; kept until the log is closed. */
+struct rc_topic {
+    rc_log_object head;
+    char *name;
+    rmq_queue *queues; /**< Writable ones first, each part by broker and id. */
+    int32_t count, writable;
+    rmq_queue_list *lists[2]; /**< Own the texts. */
+    rc_topic *older;
+    UT_hash_handle hh; /**< The newest of its name, by name. */
+};
+int rc_rmq_topic(rc_log *log, const char *name, int32_t queues, rc_topic **ret, rc_error *err);
+int rc_rmq_topics(rc_log *log, rc_topic_fn *each, void *arg, rc_error *err);
+const char *rc_rmq_topic_name(const rc_topic *topic);
+int32_t rc_rmq_topic_queues(const rc_topic *topic);
+int32_t rc_rmq_topic_writable(const rc_topic *topic);
+const char *rc_rmq_topic_broker(const rc_topic *topic, int32_t queue);
+int32_t rc_rmq_topic_queue_id(const rc_topic *topic, int32_t queue);
+int rc_rmq_bounds(rc_log *log, rc_topic *topic, int32_t queue, int64_t *ret_min, int64_t *ret_max,
+                  rc_error *err);
+int rc_rmq_search(rc_log *log, rc_topic *topic, int32_t queue, int64_t wall_ms, int64_t *ret,
+                  rc_error *err);
+void rc_rmq_topics_free(rc_rocketmq *log);
+
+/* ---- position_record.c: the Java runtime's records, pure ------------------------------------- */
+
+/** A record of the position topic. Texts are canonical JSON. */
+typedef struct rc_position_record {
+    rc_slice connector;
+    rc_slice partition;
+    rc_slice offset;    /**< base == NULL: forgotten (Java: {}). */
+    int64_t generation; /**< -1 = none (a Java worker wrote it). */
+    rc_slice notes;     /**< Property __rc.q, base == NULL = none: nothing uncovered is stored. */
+} rc_position_record;
+
+/** KEYS of a partition's records: Base64 of {"schema":null,"payload":["POSITION_CHANG",..]}. */
+rc_slice rc_position_key(const char *connector, rc_slice partition, omc_arena *arena);
+/** Encodes a record as one item of a batch. */
+void rc_position_put(const rc_position_record *record, rc_slice key, rc_buf *out, omc_arena *arena);
+/** @return 1 = a position; 0 = another record, to be skipped (ONLINE, foreign ones). */
+int rc_position_parse(const rmq_message *message, omc_arena *arena, rc_position_record *ret);
+
+/* ---- positions.c: the table ------------------------------------------------------------------ */
+
+typedef struct rc_position_table rc_position_table;
+int rc_position_table_open(rc_rocketmq *log, rc_position_table **ret, rc_error *err);
+void rc_position_table_close(rc_position_table *table);
+/** Reads the topic up to its present end. Retriable errors only. */
+int rc_position_table_sync(rc_position_table *table, rc_error *err);
+/** Copies into `arena`; false = there is none. Generation and notes may be NULL. */
+bool rc_position_table_get(rc_position_table *table, const char *connector, rc_slice partition,
+                           omc_arena *arena, rc_position_record *ret);
+/** Highest generation of any partition of the connector; -1. */
+int64_t rc_position_table_generation(rc_position_table *table, const char *connector);
+int rc_position_table_each(rc_position_table *table, const char *connector, rc_position_fn *each,
+                           void *arg);
+/** What was written and acknowledged by us; the topic says the same when it is read. */
+void rc_position_table_put(rc_position_table *table, const rc_position_record *record);
+rc_topic *rc_position_table_topic(rc_position_table *table);
+
+int rc_rmq_position(rc_log *log, const char *connector, rc_slice partition, omc_arena *arena,
+                    rc_slice *ret, rc_error *err);
+int rc_rmq_positions(rc_log *log, const char *connector, rc_position_fn *each, void *arg,
+                     rc_error *err);
+int rc_rmq_position_set(rc_log *log, const char *connector, rc_slice partition, rc_slice offset,
+                        rc_error *err);
+/** Writes one record and waits until it is acknowledged. @thread any but I/O */
+int rc_rmq_position_write(rc_rocketmq *log, const rc_position_record *record, const char *connector,
+                          rc_error *err);
+
+/** A record on its way; `done` on the I/O thread. Freed after it. */
+typedef struct rc_position_send {
+    rmq_parcel parcel;
+    rc_buf items;
+    void (*done)(void *arg, int result, const rc_error *err);
+    void *arg;
+} rc_position_send;
+/** Encodes and hands over (any thread). */
+void rc_position_submit(rc_rocketmq *log, const rc_position_record *record, const char *connector,
+                        void (*done)(void *arg, int result, const rc_error *err), void *arg);
+
+/* ---- writer.c, append.c ---------------------------------------------------------------------- */
+
+/** What a writer knows of one queue. */
+typedef struct rc_line {
+    rc_topic *topic;
+    int32_t queue;
+    int64_t known_next; /**< Offset after the last receipt, or the note; -1 = nothing known. */
+    uint64_t append;    /**< Number of the append that has a part of it, */
+    uint32_t part;      /**< and its newest one. */
+} rc_line;
+
+/** Items of one queue in one append: one parcel. */
+typedef struct rc_part {
+    rmq_parcel parcel;
+    rc_append *append;
+    size_t line;
+    uint8_t *data;
+    size_t cap;
+    uint32_t items;   /**< As added; parcel.count may be less after a recovery. */
+    int64_t *offsets; /**< Per item when they are not base + index (after a recovery); else NULL. */
+} rc_part;
+
+typedef struct rc_appended_position {
+    char *partition, *offset;
+} rc_appended_position;
+
+struct rc_eo_cover;
+struct rc_append {
+    rc_log_object head;
+    rc_writer *writer;
+    struct rc_append *prev, *next;
+    void *cookie;
+    rc_part **parts; /**< On the heap one by one: lanes hold them. */
+    uint32_t part_count, part_cap;
+    struct rc_found *found; /**< Messages the log had already. */
+    uint32_t found_count, found_cap;
+    rc_appended_position *positions;
+    uint32_t position_count, position_cap;
+    struct rc_eo_cover *covers; /**< Which queues of which partitions it covers. */
+    uint32_t cover_count, cover_cap;
+    size_t bytes, count;
+    uint64_t number;
+    uint32_t remaining; /**< [writer->mu] Parts not answered. */
+    int result;         /**< [writer->mu] */
+    int64_t submit_ns, done_ns;
+    rc_error *err; /**< NULL while there is none: it is large. */
+};
+typedef struct rc_found {
+    rc_topic *topic;
+    int32_t queue;
+    int64_t offset;
+} rc_found;
+
+/** A partition's position on its way from "all before it is acknowledged" to "durable". */
+typedef struct rc_writer_position {
+    char *partition;
+    char *offset; /**< Newest acknowledged; NULL = none in this generation. */
+    bool changed; /**< Differs from what was last handed over. */
+    bool sending;
+    UT_hash_handle hh;
+} rc_writer_position;
+
+typedef struct rc_eo rc_eo;
+struct rc_writer {
+    rc_log_object head;
+    rc_rocketmq *log;
+    char *name, *connector;
+    size_t pending_bytes_max;
+    int64_t commit_interval_ms;
+    rc_wake *wake;
+    rmq_lanes *lanes;
+    rc_eo *eo; /**< NULL = at least once. */
+    rc_line *lines;
+    size_t line_count, line_cap;
+    size_t last_line;
+    uint64_t next_number;
+    rc_append *spare; /**< Recycled. */
+    size_t spare_count;
+    struct rc_writer *prev, *next; /**< [log->mu] */
+
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    rc_append *order;              /**< [mu] Submitted, oldest first. */
+    rc_append *receipts;           /**< [mu] Completed, in order, to be taken. */
+    size_t pending, pending_bytes; /**< [mu] Submitted and not taken. */
+    size_t unanswered;             /**< [mu] In `order`. */
+    bool failed;                   /**< [mu] An append has failed: those behind it do, too. */
+    bool closing, lanes_closed;    /**< [mu] */
+    rc_writer_position *positions; /**< [mu] */
+    size_t sending;                /**< [mu] Position records under way. */
+    int64_t committed_ns;          /**< [mu] When the last round began. */
+    bool timer_wanted;             /**< [mu] */
+    bool commit_now;               /**< [mu] Somebody waits. */
+    int commit_result;             /**< [mu] Of the last round. */
+    rc_error commit_err;           /**< [mu] */
+    char trouble[512];             /**< [mu] "" = none. */
+    rc_loop_timer *timer;          /**< I/O thread. */
+};
+
+int rc_rmq_writer_open(rc_log *log, const rc_writer_config *config, rc_writer **ret, rc_error *err);
+void rc_rmq_writer_close(rc_writer *writer);
+void rc_rmq_writer_trim(rc_writer *writer);
+int rc_rmq_submit(rc_writer *writer, rc_append *append, void *cookie, rc_error *err);
+int rc_rmq_receipt(rc_writer *writer, int64_t deadline_ns, rc_receipt *ret);
+int rc_rmq_sync(rc_writer *writer, int64_t deadline_ns, rc_error *err);
+size_t rc_rmq_pending(const rc_writer *writer);
+size_t rc_rmq_pending_bytes(const rc_writer *writer);
+void rc_rmq_writer_health(rc_writer *writer, rc_log_health *ret);
+/** I/O thread, [mu]: a part is stored (parcel.result 0, offsets known) or failed. */
+void rc_part_done(rc_part *part, const rc_error *err);
+
+rc_append *rc_rmq_append_new(rc_writer *writer);
+void rc_rmq_append_free(rc_append *append);
+void rc_append_destroy(rc_append *append);
+int rc_rmq_append_add(rc_append *append, rc_topic *topic, int32_t queue, const rc_message *message,
+                      rc_slot *ret_slot, rc_error *err);
+void rc_rmq_append_position(rc_append *append, rc_slice partition, rc_slice offset);
+size_t rc_rmq_append_bytes(const rc_append *append);
+size_t rc_rmq_append_count(const rc_append *append);
+size_t rc_rmq_append_positions(const rc_append *append);
+int64_t rc_rmq_append_offset(const rc_append *append, rc_slot slot);
+rc_topic *rc_rmq_append_topic(const rc_append *append, rc_slot slot);
+int32_t rc_rmq_append_queue(const rc_append *append, rc_slot slot);
+/** The writer's line of a queue, made when new. */
+size_t rc_writer_line(rc_writer *writer, rc_topic *topic, int32_t queue);
+
+/* ---- positions_commit.c ---------------------------------------------------------------------- */
+
+/** [mu], I/O thread or task thread: an append is acknowledged, its positions may be committed. */
+void rc_commit_take(rc_writer *writer, rc_append *append);
+/** [mu] The partition's record is to be written with the next round, though its position is not
+ *  new. */
+void rc_commit_touch(rc_writer *writer, const char *partition);
+/** [mu] Starts a round now when none is under way and something is to be committed; else sees to it
+ *  that one comes in time. */
+void rc_commit_kick(rc_writer *writer);
+/** Waits until everything acknowledged so far is durable. @thread task */
+int rc_commit_wait(rc_writer *writer, int64_t deadline_ns, rc_error *err);
+
+/* ---- eo.c: exactly once ---------------------------------------------------------------------- */
+
+/** Identity as found in a message, or to be looked for. */
+typedef struct rc_id {
+    uint8_t hash[16];
+    uint32_t ordinal;
+} rc_id;
+/** Text of property __rc.id; at most RC_ID_TEXT_MAX with NUL. */
+#define RC_ID_TEXT_MAX 36
+size_t rc_id_text(const rc_identity *identity, char out[RC_ID_TEXT_MAX]);
+bool rc_id_parse(rc_slice text, rc_id *ret);
+
+/** Identities and where they are stored; grows up to RC_IDS_MAX. */
+#define RC_IDS_MAX ((size_t)16 << 20)
+typedef struct rc_id_entry {
+    rc_id id;
+    int32_t queue;
+    rc_topic *topic;
+    int64_t offset; /**< -1: free. */
+} rc_id_entry;
+typedef struct rc_id_table {
+    rc_id_entry *entries;
+    size_t count, cap; /**< cap is a power of two. */
+} rc_id_table;
+/** NULL when there is none. */
+rc_id_entry *rc_ids_find(const rc_id_table *table, const rc_id *id);
+/** @return 1 = added, 0 = it was there (the first offset stays), -OMC_ENOMEM. */
+int rc_ids_add(rc_id_table *table, const rc_id *id, rc_topic *topic, int32_t queue, int64_t offset,
+               rc_error *err);
+void rc_ids_release(rc_id_table *table);
+
+typedef struct rc_eo_queue rc_eo_queue;
+typedef struct rc_eo_partition rc_eo_partition;
+/** Of an append: a partition has items in a queue (or found ones), up to this item of this part. */
+typedef struct rc_eo_cover {
+    rc_eo_queue *queue;
+    uint32_t part, last; /**< part UINT32_MAX: found ones only */
+    uint32_t found;      /**< How many of the inherited ones. */
+} rc_eo_cover;
+
+int rc_eo_open(rc_writer *writer, rc_error *err);
+void rc_eo_close(rc_writer *writer);
+/**
+ * Before a message with an identity is added (task thread; may wait: the first time a partition or
+ * a queue of it is met). @return 1 = the log has it, see *ret_found; 0 = it is to be stored; < 0.
+ */
+int rc_eo_before_add(rc_append *append, rc_topic *topic, int32_t queue, const rc_identity *identity,
+                     rc_found *ret_found, rc_error *err);
+/** The message went into `part` as item `index`. */
+void rc_eo_added(rc_append *append, uint32_t part, uint32_t index);
+/** [mu] The append is acknowledged. */
+void rc_eo_covered(rc_writer *writer, rc_append *append);
+/** [mu] Notes of a partition as JSON for its next record; base == NULL: none to be written. */
+rc_slice rc_eo_notes(rc_writer *writer, const char *partition, omc_arena *arena);
+int64_t rc_eo_generation(const rc_writer *writer);
+/** [mu] At close, everything committed: may the partition's record say that nothing is uncovered?
+ */
+void rc_eo_settle(rc_writer *writer);
+
+/* ---- reconcile.c: the one routine that reads a queue back ------------------------------------ */
+
+typedef int rc_reconcile_fn(void *arg, const rc_id *id, int64_t offset);
+/**
+ * Reads a queue from `from` to its end until the end stands still, and calls `each` for every
+ * message with an identity. `stop` (may be NULL) ends it with OMC_ECANCELED.
+ * @return 0 and the end; -OMC_ENOTFOUND: `from` is below the first message kept (names both and
+ *         the cure); -OMC_ESTATE: it is above the end, acknowledged messages were lost; retriable
+ *         errors.
+ */
+int rc_reconcile(rc_rocketmq *log, const rmq_queue *queue, int64_t from, atomic_bool *stop,
+                 rc_reconcile_fn *each, void *arg, int64_t *ret_end, rc_error *err);
+
+/* ---- recovery.c: sends whose outcome is unknown ---------------------------------------------- */
+
+typedef struct rc_recovery rc_recovery;
+rc_recovery *rc_recovery_new(rc_rocketmq *log);
+void rc_recovery_free(rc_recovery *recovery);
+/** I/O thread: parcels of one line of a writer. */
+void rc_recovery_add(rc_recovery *recovery, rc_writer *writer, rmq_parcel *first, size_t count);
+/** Forgets the writer's jobs and waits for one that is being worked on. @thread task */
+void rc_recovery_forget(rc_recovery *recovery, rc_writer *writer);
+
+/* ---- reader.c, groups.c ---------------------------------------------------------------------- */
+
+int rc_rmq_reader_open(rc_log *log, const rc_reader_config *config, rc_reader **ret, rc_error *err);
+void rc_rmq_reader_close(rc_reader *reader);
+int rc_rmq_reader_add(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
+                      rc_error *err);
+int rc_rmq_reader_remove(rc_reader *reader, rc_topic *topic, int32_t queue, rc_error *err);
+int rc_rmq_reader_seek(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
+                       rc_error *err);
+int rc_rmq_reader_pause(rc_reader *reader, rc_topic *topic, int32_t queue, bool paused,
+                        rc_error *err);
+int rc_rmq_fetch(rc_reader *reader, size_t messages_max, size_t bytes_max, int64_t deadline_ns,
+                 rc_fetch *fetch, rc_error *err);
+void rc_rmq_fetch_release(rc_reader *reader, rc_fetch *fetch);
+void rc_rmq_reader_trim(rc_reader *reader);
+int rc_rmq_lag(rc_reader *reader, int64_t *ret, rc_error *err);
+int rc_rmq_commit(rc_log *log, const char *group, const rc_commit *commits, size_t count,
+                  rc_error *err);
+int rc_rmq_committed(rc_log *log, const char *group, rc_topic *topic, int32_t queue,
+                     omc_arena *arena, int64_t *ret_offset, rc_slice *ret_state, rc_error *err);
+int rc_rmq_group_delete(rc_log *log, const char *group, rc_error *err);
+/** Sees to it once per group and log that the group exists. */
+int rc_rmq_group_ready(rc_rocketmq *log, const char *group, rc_error *err);
+
+/* ---- the log --------------------------------------------------------------------------------- */
+
+typedef struct rc_known_group {
+    char *name;
+    UT_hash_handle hh;
+} rc_known_group;
+
+struct rc_rocketmq {
+    rc_log pub;
+    rmq_client *client;
+    rc_clock *clock;
+    char *worker_id, *position_topic;
+    int32_t queues;
+    bool create_topics;
+    rmq_lanes *position_lanes;
+    rc_position_table *table;
+    rc_recovery *recovery;
+    pthread_mutex_t mu;
+    rc_topic *topics;         /**< [mu] */
+    rc_known_group *groups;   /**< [mu] */
+    rc_writer *writers;       /**< [mu] */
+    char trouble[512];        /**< [mu] Of the position topic. */
+    _Atomic int64_t appended; /**< Messages stored. */
+    _Atomic int64_t sends;
+};
+static inline rc_rocketmq *rc_rocketmq_of(rc_log *log)
+{
+    return RC_CONTAINER(log, rc_rocketmq, pub);
+}
+
+#endif

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of positions: a fold over the position topic, read at the start and, before each
+ * answer, up to its present end; so whoever asks sees what any worker has committed.
+ *
+ * A record with a generation below the newest one of its partition is void: it comes from a worker
+ * that has been replaced. Records of Java workers have none and count by arrival, so that a
+ * cluster may go back to Java and come again.
+ */
+#include "log/rocketmq/internal.h"
+
+#include "record/json.h"
+
+#define ENTRIES_MAX 1000000
+#define SYNC_WAIT_MS 10000
+
+typedef struct rc_position_entry {
+    char *key; /* connector NUL partition */
+    size_t key_len;
+    const char *partition; /* inside key */
+    char *offset;          /* NULL: forgotten */
+    char *notes;
+    int64_t generation;
+    UT_hash_handle hh;
+} rc_position_entry;
+
+struct rc_position_table {
+    rc_rocketmq *log;
+    rc_topic *topic;
+    pthread_mutex_t mu;
+    rc_position_entry *entries; /* [mu] */
+    size_t count;
+    pthread_mutex_t reading; /* one reads at a time; taken before mu */
+    rmq_consumer *consumer;
+    int64_t *next; /* per queue */
+    rc_arena arena;
+};
+
+/* ---- entries --------------------------------------------------------------------------------- */
+
+static rc_position_entry *find(rc_position_table *table, rc_slice connector, rc_slice partition,
+                               bool make)
+{
+    size_t len = connector.len + 1 + partition.len;
+    char *key = rc_malloc(len + 1);
+    rc_position_entry *entry;
+
+    memcpy(key, connector.base, connector.len);
+    key[connector.len] = '\0';
+    memcpy(key + connector.len + 1, partition.base, partition.len);
+    key[len] = '\0';
+    HASH_FIND(hh, table->entries, key, len, entry);
+    if (entry || !make || table->count >= ENTRIES_MAX) {
+        free(key);
+        return entry;
+    }
+    entry = rc_calloc(1, sizeof *entry);
+    entry->key = key;
+    entry->key_len = len;
+    entry->partition = key + connector.len + 1;
+    entry->generation = -1;
+    HASH_ADD_KEYPTR(hh, table->entries, entry->key, entry->key_len, entry);
+    table->count++;
+    return entry;
+}
+
+static char *copy_of(rc_slice text)
+{
+    return text.base ? rc_strndup(text.base, text.len) : NULL;
+}
+
+static void fold(rc_position_table *table, const rc_position_record *record)
+{
+    rc_position_entry *entry = find(table, record->connector, record->partition, true);
+
+    if (!entry || (record->generation >= 0 && record->generation < entry->generation))
+        return;
+    free(entry->offset);
+    free(entry->notes);
+    entry->offset = copy_of(record->offset);
+    entry->notes = copy_of(record->notes);
+    entry->generation = RC_MAX(record->generation, entry->generation);
+}
+
+void rc_position_table_put(rc_position_table *table, const rc_position_record *record)
+{
+    (void)pthread_mutex_lock(&table->mu);
+    fold(table, record);
+    (void)pthread_mutex_unlock(&table->mu);
+}
+
+static rc_slice in_arena(const char *text, omc_arena *arena)
+{
+    return text ? rc_arena_slice(arena, omc_slice_str(text)) : omc_slice_of(NULL, 0);
+}
+
+bool rc_position_table_get(rc_position_table *table, const char *connector, rc_slice partition,
+                           omc_arena *arena, rc_position_record *ret)
+{
+    rc_position_entry *entry;
+
+    (void)pthread_mutex_lock(&table->mu);
+    entry = find(table, omc_slice_str(connector), partition, false);
+    if (entry)
+        *ret = (rc_position_record){.connector = omc_slice_str(connector),
+                                    .partition = partition,
+                                    .offset = in_arena(entry->offset, arena),
+                                    .generation = entry->generation,
+                                    .notes = in_arena(entry->notes, arena)};
+    (void)pthread_mutex_unlock(&table->mu);
+    return entry != NULL;
+}
+
+int64_t rc_position_table_generation(rc_position_table *table, const char *connector)
+{
+    rc_position_entry *entry, *next;
+    int64_t newest = -1;
+
+    (void)pthread_mutex_lock(&table->mu);
+    HASH_ITER(hh, table->entries, entry, next)
+    {
+        if (strcmp(entry->key, connector) == 0)
+            newest = RC_MAX(newest, entry->generation);
+    }
+    (void)pthread_mutex_unlock(&table->mu);
+    return newest;
+}
+
+/* `each` is called without the lock, on copies: it may ask the log. */
+int rc_position_table_each(rc_position_table *table, const char *connector, rc_position_fn *each,
+                           void *arg)
+{
+    rc_position_entry *entry, *next;
+    rc_arena arena;
+    rc_slice *list;
+    size_t count = 0;
+    int r = 0;
+
+    rc_arena_init(&arena, 4096);
+    (void)pthread_mutex_lock(&table->mu);
+    list = rc_calloc(2 * table->count + 2, sizeof *list);
+    HASH_ITER(hh, table->entries, entry, next)
+    {
+        if (strcmp(entry->key, connector) != 0 || !entry->offset)
+            continue;
+        list[count++] = in_arena(entry->partition, &arena.pub);
+        list[count++] = in_arena(entry->offset, &arena.pub);
+    }
+    (void)pthread_mutex_unlock(&table->mu);
+    for (size_t i = 0; r == 0 && i < count; i += 2)
+        r = each(arg, list[i], list[i + 1]);
+    free(list);
+    rc_arena_release(&arena);
+    return r < 0 ? r : 0;
+}
+
+rc_topic *rc_position_table_topic(rc_position_table *table)
+{
+    return table->topic;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int32_t queue_index(const rc_topic *topic, const rmq_queue *queue)
+{
+    for (int32_t i = 0; i < topic->count; i++)
+        if (topic->queues[i].id == queue->id && strcmp(topic->queues[i].broker, queue->broker) == 0)
+            return i;
+    return -1;
+}
+
+static void take(rc_position_table *table, const rmq_fetch *fetch)
+{
+    int32_t index = queue_index(table->topic, &fetch->queue);
+
+    (void)pthread_mutex_lock(&table->mu);
+    for (size_t i = 0; i < fetch->count; i++) {
+        rc_position_record record;
+
+        rc_arena_reset(&table->arena, 65536);
+        if (rc_position_parse(&fetch->messages[i], &table->arena.pub, &record) > 0)
+            fold(table, &record);
+    }
+    (void)pthread_mutex_unlock(&table->mu);
+    if (index >= 0)
+        table->next[index] = fetch->next_offset;
+}
+
+/* One fetch; a position that retention has overtaken goes on at what is kept. */
+static int read_some(rc_position_table *table, rc_error *err)
+{
+    rmq_fetch fetch = {0};
+    int r = rmq_consumer_fetch(table->consumer, 500, &fetch, err);
+
+    if (r == RMQ_FETCH_MESSAGES)
+        take(table, &fetch);
+    else if (r == RMQ_FETCH_MOVED)
+        r = rmq_consumer_seek(table->consumer, &fetch.queue, fetch.next_offset, err);
+    else if (r == RMQ_FETCH_QUEUE_LOST)
+        r = -err->code;
+    if (fetch.internal)
+        rmq_fetch_release(table->consumer, &fetch);
+    return r < 0 ? rc_wrap(err, r, "read topic '%s'", table->topic->name) : 0;
+}
+
+static bool reached(const rc_position_table *table, const int64_t *ends)
+{
+    for (int32_t i = 0; i < table->topic->count; i++)
+        if (table->next[i] < ends[i])
+            return false;
+    return true;
+}
+
+static int read_to_end(rc_position_table *table, rc_error *err)
+{
+    rc_rocketmq *log = table->log;
+    int64_t deadline = rc_mono_ms(log->clock) + SYNC_WAIT_MS;
+    RC_AUTO_FREE int64_t *ends = rc_calloc((size_t)table->topic->count, sizeof *ends);
+    int r = 0;
+
+    for (int32_t i = 0; r == 0 && i < table->topic->count; i++)
+        r = rmq_offset_max(log->client, &table->topic->queues[i], &ends[i], err);
+    while (r == 0 && !reached(table, ends)) {
+        r = read_some(table, err);
+        if (r == 0 && !reached(table, ends) && rc_mono_ms(log->clock) > deadline)
+            return rc_fail_retriable(err, OMC_ETIMEDOUT,
+                                     "positions in topic '%s' could not be read to the end within "
+                                     "%d s: is its broker up? (mqadmin topicStatus -t %s)",
+                                     table->topic->name, SYNC_WAIT_MS / 1000, table->topic->name);
+    }
+    return r;
+}
+
+int rc_position_table_sync(rc_position_table *table, rc_error *err)
+{
+    int r;
+
+    (void)pthread_mutex_lock(&table->reading);
+    r = read_to_end(table, err);
+    (void)pthread_mutex_unlock(&table->reading);
+    return r;
+}
+
+static int add_queues(rc_position_table *table, rc_error *err)
+{
+    const rc_topic *topic = table->topic;
+    int r = 0;
+
+    table->next = rc_calloc((size_t)topic->count, sizeof *table->next);
+    for (int32_t i = 0; r == 0 && i < topic->count; i++) {
+        r = rmq_offset_min(table->log->client, &topic->queues[i], &table->next[i], err);
+        if (r == 0)
+            r = rmq_consumer_add(table->consumer, &topic->queues[i], table->next[i], err);
+    }
+    return r;
+}
+
+int rc_position_table_open(rc_rocketmq *log, rc_position_table **ret, rc_error *err)
+{
+    const rmq_consumer_config config = {.group = RC_INTERNAL_GROUP, .buffer_bytes = 1 << 20};
+    rc_position_table *table = rc_calloc(1, sizeof *table);
+    int r;
+
+    table->log = log;
+    (void)pthread_mutex_init(&table->mu, NULL);
+    (void)pthread_mutex_init(&table->reading, NULL);
+    rc_arena_init(&table->arena, 16384);
+    r = rc_rmq_topic(&log->pub, log->position_topic, log->create_topics ? 1 : 0, &table->topic,
+                     err);
+    if (r == -OMC_ENOTFOUND && !log->create_topics)
+        r = rc_fail(err, OMC_ENOTFOUND,
+                    "topic '%s' (positionStoreTopic) does not exist and "
+                    "autoCreateTopicEnable=false: create it with 1 queue",
+                    log->position_topic);
+    if (r == 0)
+        r = rmq_consumer_open(log->client, &config, &table->consumer, err);
+    if (r == 0)
+        r = add_queues(table, err);
+    if (r == 0)
+        r = rc_position_table_sync(table, err);
+    if (r < 0) {
+        rc_position_table_close(table);
+        return rc_wrap(err, r, "positions of sources");
+    }
+    *ret = table;
+    return 0;
+}
+
+void rc_position_table_close(rc_position_table *table)
+{
+    rc_position_entry *entry, *next;
+
+    if (!table)
+        return;
+    rmq_consumer_close(table->consumer);
+    HASH_ITER(hh, table->entries, entry, next)
+    {
+        HASH_DEL(table->entries, entry); /* NOLINT(clang-analyzer-unix.Malloc) */
+        free(entry->key);
+        free(entry->offset);
+        free(entry->notes);
+        free(entry);
+    }
+    free(table->next);
+    rc_arena_release(&table->arena);
+    (void)pthread_mutex_destroy(&table->mu);
+    (void)pthread_mutex_destroy(&table->reading);
+    free(table);
+}
+
+/* ---- the log's calls ------------------------------------------------------------------------- */
+
+int rc_rmq_position(rc_log *pub, const char *connector, rc_slice partition, omc_arena *arena,
+                    rc_slice *ret, rc_error *err)
+{
+    rc_rocketmq *log = rc_rocketmq_of(pub);
+    rc_position_record record;
+    int r = rc_position_table_sync(log->table, err);
+
+    if (r < 0)
+        return r;
+    *ret = omc_slice_of(NULL, 0);
+    if (rc_position_table_get(log->table, connector, partition, arena, &record))
+        *ret = record.offset;
+    return 0;
+}
+
+int rc_rmq_positions(rc_log *pub, const char *connector, rc_position_fn *each, void *arg,
+                     rc_error *err)
+{
+    rc_rocketmq *log = rc_rocketmq_of(pub);
+    int r = rc_position_table_sync(log->table, err);
+
+    return r < 0 ? r : rc_position_table_each(log->table, connector, each, arg);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+void rc_position_submit(rc_rocketmq *log, const rc_position_record *record, const char *connector,
+                        void (*done)(void *arg, int result, const rc_error *err), void *arg)
+{
+    rc_position_send *send = rc_calloc(1, sizeof *send);
+    rc_topic *topic = rc_position_table_topic(log->table);
+    const rmq_queue *queue;
+    rc_arena arena;
+    rc_slice key;
+
+    rc_arena_init(&arena, 4096);
+    rc_buf_init(&send->items, RC_MESSAGE_MAX);
+    key = rc_position_key(connector, record->partition, &arena.pub);
+    rc_position_put(record, key, &send->items, &arena.pub);
+    /* As Java: by the hash of the Base64 text, so that a key's records stay in one queue. */
+    queue = &topic->queues[rc_queue_by_hash(key, topic->writable)];
+    rc_arena_release(&arena);
+    send->done = done;
+    send->arg = arg;
+    send->parcel = (rmq_parcel){.topic = topic->name,
+                                .broker = queue->broker,
+                                .queue_id = queue->id,
+                                .items = send->items.data,
+                                .bytes = send->items.len,
+                                .count = 1,
+                                .submitted_ns = rc_mono_ns(log->clock),
+                                .owner = send};
+    rmq_lanes_submit(log->position_lanes, &send->parcel);
+}
+
+typedef struct waiting {
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    bool done;
+    int result;
+    rc_error *err;
+} waiting;
+
+static void wake_waiting(void *arg, int result, const rc_error *err)
+{
+    waiting *w = arg;
+
+    (void)pthread_mutex_lock(&w->mu);
+    w->done = true;
+    w->result = result;
+    if (result < 0 && err && w->err)
+        *w->err = *err;
+    (void)pthread_cond_signal(&w->cond);
+    (void)pthread_mutex_unlock(&w->mu);
+}
+
+int rc_rmq_position_write(rc_rocketmq *log, const rc_position_record *record, const char *connector,
+                          rc_error *err)
+{
+    waiting w = {.mu = PTHREAD_MUTEX_INITIALIZER, .err = err};
+
+    rc_cond_init(&w.cond);
+    rc_position_submit(log, record, connector, wake_waiting, &w);
+    (void)pthread_mutex_lock(&w.mu);
+    while (!w.done)
+        (void)pthread_cond_wait(&w.cond, &w.mu);
+    (void)pthread_mutex_unlock(&w.mu);
+    (void)pthread_cond_destroy(&w.cond);
+    if (w.result == 0)
+        rc_position_table_put(log->table, record);
+    return w.result;
+}
+
+typedef struct partition_list {
+    rc_arena arena;
+    rc_slice *items;
+    size_t count, cap;
+} partition_list;
+
+static int collect_partition(void *arg, rc_slice partition, rc_slice offset)
+{
+    partition_list *list = arg;
+
+    (void)offset;
+    if (list->count == list->cap) {
+        list->cap = list->cap ? 2 * list->cap : 16;
+        list->items = rc_realloc(list->items, list->cap * sizeof *list->items);
+    }
+    list->items[list->count++] = rc_arena_slice(&list->arena.pub, partition);
+    return 0;
+}
+
+static int write_one(rc_rocketmq *log, const char *connector, rc_slice partition, rc_slice offset,
+                     rc_error *err)
+{
+    rc_arena arena;
+    rc_position_record record = {.connector = omc_slice_str(connector)};
+    rc_position_record now;
+    int r;
+
+    rc_arena_init(&arena, 4096);
+    record.partition = partition;
+    record.offset = offset;
+    record.generation = -1;
+    /* Its generation is kept, its notes are not: what was stored behind the old position has
+     * nothing to do with the new one. */
+    if (rc_position_table_get(log->table, connector, partition, &arena.pub, &now))
+        record.generation = now.generation;
+    r = rc_rmq_position_write(log, &record, connector, err);
+    rc_arena_release(&arena);
+    return r < 0 ? rc_wrap(err, r, "write a position of '%s'", connector) : 0;
+}
+
+int rc_rmq_position_set(rc_log *pub, const char *connector, rc_slice partition, rc_slice offset,
+                        rc_error *err)
+{
+    rc_rocketmq *log = rc_rocketmq_of(pub);
+    partition_list list = {0};
+    int r = rc_position_table_sync(log->table, err);
+
+    if (r < 0)
+        return r;
+    if (partition.base)
+        return write_one(log, connector, partition, offset, err);
+    rc_arena_init(&list.arena, 4096);
+    r = rc_position_table_each(log->table, connector, collect_partition, &list);
+    for (size_t i = 0; r == 0 && i < list.count; i++)
+        r = write_one(log, connector, list.items[i], omc_slice_of(NULL, 0), err);
+    free(list.items);
+    rc_arena_release(&list.arena);
+    return r;
+}
