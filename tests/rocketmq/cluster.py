@@ -401,10 +401,11 @@ class Cluster:
         """RocketMQ's own admin tool; slow (2 s)."""
         return run("bash", HERE / "mqadmin.sh", "--base", self.base, *args)
 
-    def peer(self, version=None, namesrv=None, jvm=()):
-        """A Java client that takes commands until the cluster or it is closed."""
-        peer = Peer(version or self.version, namesrv or self.namesrv, self.base, acl=self.acl,
-                    tls=bool(self.tls), jvm=jvm)
+    def peer(self, version=None, namesrv=None, jvm=(), acl=""):
+        """A Java client that takes commands until the cluster or it is closed. acl="key:secret"
+        or None instead of the cluster's own user."""
+        peer = Peer(version or self.version, namesrv or self.namesrv, self.base,
+                    acl=self.acl if acl == "" else acl, tls=bool(self.tls), jvm=jvm)
         self.peers.append(peer)
         return peer
 
@@ -439,16 +440,23 @@ class _Lines:
 
     def _read(self):
         for line in self.process.stdout:
+            try:
+                event = json.loads(line)
+            except ValueError:  # the JVM itself warns on stdout
+                event = {"event": "text", "text": line}
             with self.changed:
-                self.events.append(json.loads(line))
+                self.events.append(event)
                 self.changed.notify_all()
         with self.changed:
             self.events.append({"event": "ended"})
             self.changed.notify_all()
 
     def write(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except (OSError, ValueError) as error:
+            raise Trouble(f"it is gone, cannot be told {line}: {error}; {self.said()}") from error
 
     def wait(self, what, condition, seconds=None):
         """Waits until condition(events) is true and returns its value."""

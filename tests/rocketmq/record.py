@@ -98,6 +98,36 @@ def admin(rmq, java):
     finish(java)
 
 
+def manage(rmq, java):
+    """What tools change and look up at a broker, and what the broker then asks of consumers."""
+    topic = rmq.create_topic("ManagedTopic", queues=1)
+    sent = java.send(topic, text="message {i}", keys="k{i}", count=3)
+    here = java.consume(topic, "ManagedGroup")
+    here.wait_messages(3)
+    relayed = rmq.relays[0].do("stats")[rmq.address()]["port"]
+    addr = f"127.0.0.1:{relayed}"
+    java.admin("createTopic", addr=addr, topic="Made", queues=3)
+    java.admin("topicConfig", addr=addr, topic="Made")
+    java.admin("deleteTopic", addr=addr, topic="Made")
+    java.admin("brokerRuntime", addr=addr)
+    java.admin("updateBrokerConfig", addr=addr, key="flushDelayOffsetInterval", value="4000")
+    # The offset id holds the broker's own address, so Java asks it past the relay.
+    java.admin("viewMessage", topic=topic, msgId=sent[0]["offsetMsgId"])
+    assert java.admin("queryMessage", topic=topic, key="k1")
+    java.admin("consumerStatus", topic=topic, group="ManagedGroup", clientId=here.client_id)
+    java.admin("consumeDirectly", topic=topic, group="ManagedGroup", clientId=here.client_id,
+               msgId=sent[1]["offsetMsgId"])
+    cluster.wait_for("a commit", lambda: rmq.committed("ManagedGroup", topic))  # 4.x insists
+    java.admin("resetOffset", topic=topic, group="ManagedGroup", timestamp=0)
+    here.wait_messages(7)  # three, one consumed directly, three again
+    java.admin("topicGroups", topic=topic)
+    here.stop()
+    java.admin("setOffset", addr=addr, topic=topic, group="ManagedGroup", broker="broker-0",
+               queue=0, offset=1)
+    java.good("offsets", topic=topic, group="ManagedGroup")
+    finish(java)
+
+
 def acl(rmq, java):
     """Signed requests; then the same with a wrong secret."""
     topic = rmq.create_topic("AclTopic", queues=1)
@@ -159,6 +189,7 @@ SCENARIOS = {
     "send": (send, {}, ()),
     "push": (push, {}, ()),
     "admin": (admin, {}, ()),
+    "manage": (manage, {}, ()),
     "acl": (acl, {"acl": ACL_USER}, ()),
     "errors": (errors, {"sets": NO_AUTO}, ()),
     "transaction": (transaction, {}, ()),

@@ -40,9 +40,15 @@ be32() { printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24 & 255)) $(($1 >> 16 &
 rmq_call() {
     local hdr=$2 body=${3:-} n
     if [ "${RMQ_TLS:-0}" = 1 ]; then
-        { printf "$(be32 $((4 + ${#hdr} + ${#body})))$(be32 ${#hdr})"; printf '%s' "$hdr$body"; sleep 0.3; } |
-            timeout 3 openssl s_client -quiet -no_ign_eof -connect "127.0.0.1:$1" 2>/dev/null |
-            tail -c +9 | tr -d '\000'
+        python3 - "$1" "$hdr" "$body" 2>/dev/null <<'PY'
+import socket, ssl, struct, sys
+header, body = sys.argv[2].encode(), sys.argv[3].encode()
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 2) as plain:
+    wire = ssl._create_unverified_context().wrap_socket(plain)
+    wire.sendall(struct.pack(">II", 4 + len(header) + len(body), len(header)) + header + body)
+    reply = wire.makefile("rb")
+    sys.stdout.buffer.write(reply.read(struct.unpack(">II", reply.read(8))[0] - 4))
+PY
         return
     fi
     exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1

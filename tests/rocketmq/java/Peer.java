@@ -21,6 +21,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
@@ -630,6 +631,12 @@ public final class Peer {
             case "resetOffset":
                 return a.resetOffsetByTimestamp(topic, group, c.getLongValue("timestamp"), true);
             case "brokerConfig": return a.getBrokerConfig(addr);
+            case "updateBrokerConfig": {
+                Properties changed = new Properties();
+                changed.setProperty(c.getString("key"), c.getString("value"));
+                a.updateBrokerConfig(addr, changed);
+                return null;
+            }
             case "brokerRuntime": return a.fetchBrokerRuntimeStats(addr);
             case "viewMessage":
                 return message(null, "message", a.viewMessage(topic, c.getString("msgId")), true);
