@@ -15,7 +15,7 @@ int main(int argc, char **argv)
 {
     /* Each thread would get its own malloc arena, and keep what it once held. */
     (void)mallopt(M_ARENA_MAX, 2);
-    (void)setenv("UV_THREADPOOL_SIZE", "1", 0);
+    (void)setenv("UV_THREADPOOL_SIZE", "4", 0); /* Started by lookups of names only. */
     (void)signal(SIGPIPE, SIG_IGN);
     return rc_cli_main(argc, argv, rc_builtin_connectors);
 }

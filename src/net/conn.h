@@ -17,8 +17,8 @@ typedef struct rc_tls_config {
     bool verify;
     const char *ca_file, *cert_file, *key_file, *key_password; /**< PEM; NULL = none / system's. */
 } rc_tls_config;
-/** Reads the files. @return 0; -OMC_EINVAL naming the file and what is wrong with it. Any thread.
- */
+/** Reads the files; the settings are not kept. TLS 1.2 and 1.3.
+ *  @return 0; -OMC_EINVAL naming the file and what is wrong with it. Any thread. */
 int rc_tls_new(const rc_tls_config *config, rc_tls **ret, rc_error *err);
 void rc_tls_free(rc_tls *tls); /**< After all its connections are closed. NULL is allowed. */
 
@@ -30,13 +30,17 @@ typedef struct rc_span {
 typedef struct rc_conn_user {
     /** Connected, and the TLS handshake is done. */
     void (*opened)(void *arg);
-    /** Memory to read into, at least 1 byte; stays valid until received() or closed(). */
+    /** Memory to read into, at least 1 byte; stays valid until received() or closed(), and is not
+     *  asked for again before. Large is cheap: what the kernel has is read with one call. */
     rc_span (*room)(void *arg);
     /** `n` bytes have been put at the start of the last room. */
     void (*received)(void *arg, size_t n);
     /** Ended, for whatever reason; exactly once for every connection whose open returned 0, and the
      *  last callback. Everything still unwritten has been told with result < 0 before.
-     *  why->code is OMC_ECANCELED after rc_conn_close(). The connection is freed after it. */
+     *  why->code is OMC_ECANCELED after rc_conn_close(), OMC_ECONNECT (cannot be reached: name,
+     *  refusal, timeout, handshake, certificate) or OMC_EIO (broke, or was closed, after opened()).
+     *  It is retriable unless a certificate or a setting has to change first. The connection is
+     *  freed after it. */
     void (*closed)(void *arg, const rc_error *why);
 } rc_conn_user;
 
@@ -49,8 +53,9 @@ typedef struct rc_conn_config {
     int64_t user_timeout_ms; /**< TCP_USER_TIMEOUT: unacknowledged bytes break it; 0 = system's. */
 } rc_conn_config;
 
-/** Begins to connect (TCP_NODELAY, keep-alive). @return 0, then opened() or closed() follow;
- *  -OMC_EINVAL. */
+/** Begins to connect (TCP_NODELAY, keep-alive): to all addresses of the host one after the other,
+ *  each with its share of timeout_ms. Settings are copied. @return 0, then opened() or closed()
+ *  follow; -OMC_EINVAL (host, port, timeout, server name). */
 int rc_conn_open(rc_loop *loop, const rc_conn_config *config, const rc_conn_user *user, void *arg,
                  rc_conn **ret, rc_error *err);
 
@@ -60,17 +65,19 @@ typedef struct rc_iovec {
 } rc_iovec;
 /**
  * Writes the parts in order after everything written before. The bytes must stay until `done`
- * (result 0 = handed to the kernel, or < 0 = the connection ended first). `parts` itself is copied.
+ * (result 0 = handed to the kernel, or < 0 = the connection ended first; may be NULL). `parts`
+ * itself is copied. It may be called in every callback but closed(); after the end `done` gets < 0.
  * Before opened() the bytes wait. Many small writes of one loop turn go out in one writev.
  */
 void rc_conn_write(rc_conn *conn, const rc_iovec *parts, size_t count,
                    void (*done)(void *arg, int result), void *arg);
 size_t rc_conn_unwritten(const rc_conn *conn); /**< Bytes accepted and not handed to the kernel. */
-/** Stops or goes on reading; room() is not called meanwhile. */
+/** Stops or goes on reading; room() and received() are not called meanwhile, and an end by the peer
+ *  is noticed late. */
 void rc_conn_pause(rc_conn *conn, bool paused);
 /** Ends it: closed() follows soon. Again is harmless until closed() has been called. */
 void rc_conn_close(rc_conn *conn);
-/** Local address as text, for client ids; "" before opened(). */
+/** Local address (without port) as text, for client ids; "" before the connection is made. */
 const char *rc_conn_local(const rc_conn *conn);
 
 #endif

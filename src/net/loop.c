@@ -5,14 +5,14 @@
  * a counter is kept here: rc_loop_free() asserts that it is zero.
  *
  * Posting from other threads is a locked array and one uv_async (an eventfd), so an idle loop
- * sleeps in epoll_wait without a timeout. Nothing uses libuv's thread pool; should a later user
- * do, it gets one thread (UV_THREADPOOL_SIZE).
+ * sleeps in epoll_wait without a timeout. libuv's thread pool, which starts with its first use, is
+ * for looking up names only (conn.c); of its threads half may do so, and two are wanted: a dead
+ * name server of one name must not keep all others waiting.
  */
-#include "net/loop.h"
+#include "net/loop_impl.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <uv.h>
 
 #define POSTS_MAX 65536
 #define SIGNALS_MAX 8
@@ -37,8 +37,10 @@ struct loop_signal {
 struct rc_loop {
     uv_loop_t uv;
     uv_async_t async;
-    atomic_bool stop; /* Asked to end; consumed by the run it ends. */
-    size_t open;      /* Watches and timers not given back. */
+    uv_idle_t idle;      /* Started while `later` is not empty: the loop does not wait then. */
+    rc_loop_later later; /* Head of a ring. */
+    atomic_bool stop;    /* Asked to end; consumed by the run it ends. */
+    size_t open;         /* Watches, timers and connections not given back. */
     size_t signal_count;
     struct loop_signal signals[SIGNALS_MAX];
     struct posts running; /* Loop thread only: what is being called. */
@@ -103,7 +105,7 @@ int rc_loop_new(rc_loop **ret, rc_error *err)
     int r;
 
     RC_ASSERT(ret);
-    (void)setenv("UV_THREADPOOL_SIZE", "1", 0);
+    (void)setenv("UV_THREADPOOL_SIZE", "4", 0);
     loop = rc_calloc(1, sizeof *loop);
     r = uv_loop_init(&loop->uv);
     if (r < 0) {
@@ -117,6 +119,9 @@ int rc_loop_new(rc_loop **ret, rc_error *err)
         return fail_uv(err, r, "make the I/O loop's wake-up");
     }
     loop->async.data = loop;
+    (void)uv_idle_init(&loop->uv, &loop->idle); /* Cannot fail. */
+    loop->idle.data = loop;
+    loop->later.next = loop->later.prev = &loop->later;
     pthread_mutex_init(&loop->mu, NULL);
     *ret = loop;
     return 0;
@@ -134,7 +139,9 @@ void rc_loop_free(rc_loop *loop)
     for (size_t i = 0; i < loop->signal_count; i++)
         uv_close((uv_handle_t *)&loop->signals[i].uv, NULL);
     uv_close((uv_handle_t *)&loop->async, NULL);
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* Only closing is left: returns when done. */
+    uv_close((uv_handle_t *)&loop->idle, NULL);
+    /* Only closing is left, and lookups of names that nobody waits for: returns when done. */
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     RC_ASSERT(uv_loop_close(&loop->uv) == 0);
     pthread_mutex_destroy(&loop->mu);
     free(loop->waiting.items);
@@ -171,6 +178,64 @@ int rc_loop_post(rc_loop *loop, rc_loop_fn *fn, void *arg)
     pthread_mutex_unlock(&loop->mu);
     (void)uv_async_send(&loop->async);
     return 0;
+}
+
+/* ---- for the other files of this room -------------------------------------------------------- */
+
+uv_loop_t *rc_loop_uv(rc_loop *loop)
+{
+    return &loop->uv;
+}
+
+void rc_loop_hold(rc_loop *loop)
+{
+    loop->open++;
+}
+
+void rc_loop_let_go(rc_loop *loop)
+{
+    RC_ASSERT(loop->open > 0);
+    loop->open--;
+}
+
+/* Idle callbacks run in each turn between the timers and the wait. What these put off again waits
+ * for the next turn, so that descriptors are not starved. */
+static void on_idle(uv_idle_t *idle)
+{
+    rc_loop *loop = idle->data;
+    rc_loop_later mark = {0};
+
+    mark.prev = loop->later.prev;
+    mark.next = &loop->later;
+    mark.prev->next = loop->later.prev = &mark;
+    while (loop->later.next != &mark) {
+        rc_loop_later *later = loop->later.next;
+
+        rc_loop_forget_later(later);
+        later->fn(later->arg);
+    }
+    rc_loop_forget_later(&mark);
+    if (loop->later.next == &loop->later)
+        (void)uv_idle_stop(idle);
+}
+
+void rc_loop_call_later(rc_loop *loop, rc_loop_later *later)
+{
+    if (later->next)
+        return;
+    later->prev = loop->later.prev;
+    later->next = &loop->later;
+    later->prev->next = loop->later.prev = later;
+    (void)uv_idle_start(&loop->idle, on_idle);
+}
+
+void rc_loop_forget_later(rc_loop_later *later)
+{
+    if (!later->next)
+        return;
+    later->prev->next = later->next;
+    later->next->prev = later->prev;
+    later->prev = later->next = NULL;
 }
 
 /* ---- descriptors ---------------------------------------------------------------------------- */
