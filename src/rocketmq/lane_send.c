@@ -104,6 +104,16 @@ static bool as_promised(enum rmq_ack ack, int code)
            (ack == RMQ_ACK_FLUSHED && code != RMQ_R_FLUSH_DISK_TIMEOUT);
 }
 
+/* A batch above maxMessageSize is refused as a system error (seen), which it is not: it would be
+ * refused for ever. */
+static bool too_large(int code, rc_slice remark)
+{
+    static const char words[] = "message body size exceeded";
+
+    return code == RMQ_R_SYSTEM_ERROR && remark.base &&
+           memmem(remark.base, remark.len, words, sizeof words - 1);
+}
+
 static void refused(rmq_send *send, int code, rc_slice remark)
 {
     char what[640];
@@ -111,6 +121,11 @@ static void refused(rmq_send *send, int code, rc_slice remark)
 
     describe(send, what, sizeof what);
     (void)rmq_fail_response(&send->err, code, remark, what);
+    if (too_large(code, remark)) {
+        code = RMQ_R_MESSAGE_ILLEGAL;
+        send->err.code = OMC_EINVAL;
+        send->err.flags &= ~(uint32_t)OMC_ERR_RETRIABLE;
+    }
     if (send->err.flags & OMC_ERR_RETRIABLE) {
         if (code == RMQ_R_SERVICE_NOT_AVAILABLE || code == RMQ_R_TOPIC_NOT_EXIST ||
             code == RMQ_R_NOT_LEADER_FOR_QUEUE || code == RMQ_R_GO_AWAY)
