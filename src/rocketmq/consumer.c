@@ -287,6 +287,7 @@ static void pause_io(void *arg)
 
     pthread_mutex_lock(&c->consumer->mu);
     tap->paused = c->paused;
+    rmq_tap_unstall(tap);
     if (c->paused)
         rmq_tap_unready(tap);
     else

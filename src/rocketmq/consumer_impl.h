@@ -157,7 +157,9 @@ struct rmq_consumer {
     bool closing;
     rmq_subscription *subs; /**< mu; changed on the I/O thread. */
     rmq_tap *taps;          /**< mu; changed on the I/O thread. */
-    rmq_block *last_block;  /**< I/O thread: only compared. */
+    /* I/O thread: the last blocks of replies, only compared. */
+    const rmq_block *blocks[8];
+    size_t next_block;
 
     pthread_mutex_t mu;
     rmq_tap *ready;
@@ -209,6 +211,7 @@ void rmq_consumer_on_room(void *arg);  /**< bytes have been given back */
 void rmq_consumer_signal(rmq_consumer *consumer); /**< sets the descriptor */
 void rmq_tap_ready(rmq_tap *tap);                 /**< there is something to hand on */
 void rmq_tap_unready(rmq_tap *tap);
+void rmq_tap_unstall(rmq_tap *tap); /**< does not wait for the budget any more */
 void rmq_tap_unref(rmq_tap *tap);
 /** Frees what is buffered of the tap, and forgets its event. */
 void rmq_tap_drop_portions(rmq_tap *tap);

@@ -120,7 +120,7 @@ rmq_tap *rmq_tap_new(rmq_consumer *consumer, rmq_subscription *sub, const char *
     return tap;
 }
 
-static void unstall(rmq_tap *tap)
+void rmq_tap_unstall(rmq_tap *tap)
 {
     if (tap->stalled)
         tap->consumer->stalled--;
@@ -142,7 +142,7 @@ void rmq_tap_silence(rmq_tap *tap)
     tap->gone_answers = 0;
     pthread_mutex_lock(&tap->consumer->mu);
     rmq_tap_drop_portions(tap);
-    unstall(tap);
+    rmq_tap_unstall(tap);
     pthread_mutex_unlock(&tap->consumer->mu);
 }
 
@@ -339,7 +339,7 @@ static bool budget_allows(rmq_tap *tap)
     pthread_mutex_lock(&consumer->mu);
     room = consumer->buffered < consumer->config.buffer_bytes || tap->held == 0;
     if (room) {
-        unstall(tap);
+        rmq_tap_unstall(tap);
     } else if (!tap->stalled) {
         tap->stalled = true;
         consumer->stalled++;
@@ -490,6 +490,18 @@ static size_t count_messages(rc_slice body)
     return count;
 }
 
+/* A small reply keeps a whole receive block; replies that share one count it once. Blocks are
+ * filled in order, so the last one of each connection is all there is to remember. */
+static bool new_block(rmq_consumer *consumer, const rmq_block *block)
+{
+    for (size_t i = 0; i < RC_COUNT(consumer->blocks); i++) {
+        if (consumer->blocks[i] == block)
+            return false;
+    }
+    consumer->blocks[consumer->next_block++ % RC_COUNT(consumer->blocks)] = block;
+    return true;
+}
+
 static void keep(rmq_tap *tap, const pulled *what, const rmq_reply *reply)
 {
     rmq_consumer *consumer = tap->consumer;
@@ -505,11 +517,8 @@ static void keep(rmq_tap *tap, const pulled *what, const rmq_reply *reply)
     portion->min_offset = what->min;
     portion->max_offset = what->max;
     portion->delta = what->delta;
-    /* A small reply keeps a whole receive block; replies that share one count it once. */
-    portion->charge = len;
-    if (reply->block && reply->block != consumer->last_block)
-        portion->charge = RC_MAX(len, reply->block->cap);
-    consumer->last_block = reply->block;
+    portion->charge =
+        reply->block && new_block(consumer, reply->block) ? RC_MAX(len, reply->block->cap) : len;
     rmq_client_counters(consumer->client)->pulled_messages += (int64_t)portion->count;
     pthread_mutex_lock(&consumer->mu);
     if (tap->last)
