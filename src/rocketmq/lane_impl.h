@@ -53,6 +53,7 @@ struct rmq_lane {
     rmq_lane *next_dirty;
     bool dirty;
     bool asking; /**< A route is asked for; the lane stays until the answer. */
+    bool asked;  /**< It has been asked for at least once. */
     bool soon;   /**< To be pumped by the next turn of the loop. */
     int busy;    /**< Calls into the owner or the remote are on the stack: the lane stays. */
     int32_t queue_id;

@@ -11,6 +11,8 @@
 
 #include "base/units.h"
 
+#include <utlist.h>
+
 /** The log hears of one lane at most so often. */
 #define SAY_NS (INT64_C(5) * 1000000000)
 /** In the way for so long: trouble. */
@@ -96,15 +98,16 @@ static void in_the_way(rmq_send *send)
 static void routed(void *arg, rmq_route *route, const rc_error *err)
 {
     rmq_lane *lane = arg;
-    rmq_send *send = lane->sends;
+    bool found = route && rmq_route_master(route, lane->broker);
+    rmq_send *send;
 
     lane->asking = false;
     free(RC_TAKE(lane->route_why));
     if (err)
         lane->route_why = rc_strdup(err->msg);
-    /* Found again: no reason to sit out the pause. */
-    if (send && send->state == RMQ_SEND_READY && send->err.code == OMC_ECONNECT && route &&
-        !*send->address && rmq_route_master(route, lane->broker))
+    /* Found, or found again: no reason to sit out the pause. */
+    DL_FOREACH(lane->sends, send)
+    if (send->state == RMQ_SEND_READY && send->tries == 0 && (found || send->due_ns == INT64_MAX))
         send->due_ns = 0;
     rmq_lane_pump_soon(lane);
 }
@@ -116,7 +119,7 @@ void rmq_lane_reroute(rmq_lane *lane)
 
     if (lane->asking || lane->set->closing)
         return;
-    lane->asking = true;
+    lane->asking = lane->asked = true;
     rmq_route_ask(client, model && !rmq_route_known(client, lane->topic) ? model : lane->topic, 0,
                   routed, lane);
 }

@@ -258,8 +258,13 @@ void rmq_send_try(rmq_send *send)
     if (send->first_try_ns == 0)
         send->first_try_ns = rmq_lane_now_ns();
     if (!address) {
+        bool asked = lane->asked;
+
         rmq_lane_reroute(lane);
-        rmq_send_later(send, RMQ_LATER_AWAY);
+        send->state = RMQ_SEND_READY;
+        send->due_ns = INT64_MAX; /* Nothing is wrong yet: until the first answer. */
+        if (asked || !lane->asking)
+            rmq_send_later(send, RMQ_LATER_AWAY);
         return;
     }
     if (send->tries++ > 0)
