@@ -15,7 +15,7 @@ home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 status=0
 "$(rmq_java)" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Duser.home="$home" \
-    -Djava.net.preferIPv4Stack=true -cp "$classes:$RMQ_LIBS/rocketmq-$version/*" Peer "$@" &
+    -Djava.net.preferIPv4Stack=true -cp "$classes:$RMQ_LIBS/rocketmq-$version/*" Peer "$@" <&0 &
 pid=$!
 trap 'kill -TERM $pid 2>/dev/null || true' TERM INT
 wait $pid || status=$?

@@ -22,8 +22,9 @@ command to one pair (later brokers included when it is left out); end of input e
     clear                     no faults, thawed, up
     stats                     counts of bytes, connections, cuts, swallowed replies
 
-Without swallow, cut and delay, bytes of brokers pass unparsed. TLS passes too, but replies inside it
-cannot be rewritten or swallowed. --record writes every frame as it came from its sender:
+Bytes of brokers pass unparsed until the first swallow, which resets the connections that have begun, as
+only from its first byte on can a connection be cut into frames. TLS passes too, but replies inside
+it cannot be rewritten or swallowed. --record writes every frame as it came from its sender:
 u8 direction (0 to the server, 1 to the client), u32 length, the frame with its length word.
 """
 import argparse

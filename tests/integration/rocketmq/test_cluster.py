@@ -85,6 +85,27 @@ def test_clients_of_the_relayed_name_server_meet_its_faults(rmq, unique, tmp_pat
     assert at == len(raw) and count > 10
 
 
+def test_routes_are_rewritten_in_every_form(rmq, unique):
+    topic = rmq.create_topic(unique(), queues=1)
+    with rmq.relay() as relay:
+        asked = [(105, {"topic": topic}, 513), (105, {"topic": topic}, 300), (106, {}, 513)]
+        for code, fields, version in asked:  # old clients and 106 get numbers as keys without quotes
+            straight = cluster.request(rmq.port, code, fields, version=version)
+            relayed = cluster.request(relay.ports["namesrv"], code, fields, version=version)
+            port = relay.do("stats")[rmq.address()]["port"]
+            assert rmq.address().encode() in straight[1]
+            assert relayed[1] == straight[1].replace(rmq.address().encode(),
+                                                     b"127.0.0.1:%d" % port)
+        assert b'{0:"' in straight[1]
+
+        relay.do("down")
+        with pytest.raises(OSError):
+            cluster.request(port, 30, {"topic": topic, "queueId": 0})
+        relay.do("up")
+        assert cluster.request(port, 30, {"topic": topic, "queueId": 0})[0]["code"] == 0
+        assert relay.said() == ""
+
+
 def test_a_delay_keeps_the_order(rocketmq, java, unique):
     rmq = rocketmq("4.9.7")
     topic = rmq.create_topic(unique(), queues=1)
