@@ -443,6 +443,7 @@ static void test_reset(void **state)
     for (size_t i = 0; i < RC_COUNT(bodies); i++) {
         const rmq_queue queue = rig_name("broker-0", 0);
 
+        wait_committed(r, 0, 100 + (int64_t)i); /* so that 40 below is the reset's */
         fakemq_fill(r->mq, "T", "broker-0", 0, 1);
         assert_int_equal(rig_event(r, &held, NULL), RMQ_FETCH_MESSAGES);
         fakemq_ask_members(r->mq, "G", 220,
