@@ -321,11 +321,12 @@ void member_connections(struct request *request)
     char *text;
 
     for (struct member *at = request->mq->members; at; at = at->next) {
-        if (at->conn && at_server(at, request->server, group))
-            json_array_append_new(set, connection_of(at));
+        if (!at->conn || !at_server(at, request->server, group))
+            continue;
+        json_array_append_new(set, connection_of(at));
+        json_array_foreach(json_object_get(at->data, "subscriptionDataSet"), k, one)
+            json_object_set(table, json_string_value(json_object_get(one, "topic")), one);
     }
-    json_array_foreach(any ? json_object_get(any->data, "subscriptionDataSet") : NULL, k, one)
-        json_object_set(table, json_string_value(json_object_get(one, "topic")), one);
     json_object_set_new(root, "connectionSet", set);
     json_object_set_new(root, "subscriptionTable", table);
     for (k = 0; any && k < 3; k++) {

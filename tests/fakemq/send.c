@@ -33,8 +33,7 @@ static struct send read_send(const struct request *request)
                         .properties = either(request, "i", "properties"),
                         .queue_count = (int)either_number(request, "d", "defaultTopicQueueNums"),
                         .queue = (int)either_number(request, "e", "queueId"),
-                        .batch = request->header.code == 320 ||
-                                 !strcmp(either(request, "m", "batch"), "true"),
+                        .batch = !strcmp(either(request, "m", "batch"), "true"),
                         .message = {.sys_flag = (int32_t)either_number(request, "f", "sysFlag"),
                                     .born_ms = either_number(request, "g", "bornTimestamp"),
                                     .flag = (int32_t)either_number(request, "h", "flag"),
