@@ -197,7 +197,7 @@ int rmq_json_parse(rc_slice body, json_t **ret, rc_error *err)
     rc_buf_release(&out);
     if (!json) {
         at = why.position > 0 ? (size_t)why.position : 0;
-        return rc_fail(err, OMC_EFORMAT, "JSON body of %zu bytes: byte %zu: %s", body.len,
+        return rc_fail(err, OMC_EFORMAT, "JSON body of %zu bytes: near byte %zu: %s", body.len,
                        rewritten ? original_place(body, at) : at, why.text);
     }
     *ret = json;

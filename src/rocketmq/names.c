@@ -118,7 +118,7 @@ static uint32_t next_character(const uint8_t **text, const uint8_t *end)
     uint8_t lead = *at++;
     int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
     uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+    uint8_t high = lead == 0xF4 ? 0x8F : 0xBF;
     uint32_t c = lead & (0x3Fu >> more);
 
     *text = at;
@@ -134,7 +134,7 @@ static uint32_t next_character(const uint8_t **text, const uint8_t *end)
         low = 0x80;
         high = 0xBF;
     }
-    return c;
+    return c >= 0xD800 && c <= 0xDFFF ? 0xFFFD : c; /* A half of a pair, encoded by itself. */
 }
 
 int32_t rmq_java_hash(rmq_slice text)
