@@ -55,6 +55,7 @@ struct rc_conn {
     enum conn_state state;
     bool paused;
     bool blocked; /* The kernel takes no more: waiting until the socket is writable. */
+    bool failing; /* A write failed; what has come before is being read. */
     int port;
     char *host;
     char *peer; /* "host:port" for errors. */

@@ -56,6 +56,11 @@ void conn_write_done(rc_conn *conn, struct conn_write *write, int result)
 
 /* ---- the socket ------------------------------------------------------------------------------ */
 
+static int broken(const rc_conn *conn)
+{
+    return conn->state == CONN_HANDSHAKE ? OMC_ECONNECT : OMC_EIO;
+}
+
 size_t conn_recv(rc_conn *conn, void *at, size_t len)
 {
     char text[128];
@@ -69,7 +74,7 @@ size_t conn_recv(rc_conn *conn, void *at, size_t len)
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
     if (n < 0)
-        conn_end(conn, OMC_EIO, OMC_ERR_RETRIABLE, "read from %s: %s", conn->peer,
+        conn_end(conn, broken(conn), OMC_ERR_RETRIABLE, "read from %s: %s", conn->peer,
                  strerror_r(errno, text, sizeof text));
     else if (conn->state == CONN_HANDSHAKE)
         conn_end(conn, OMC_ECONNECT, OMC_ERR_RETRIABLE,
@@ -81,18 +86,30 @@ size_t conn_recv(rc_conn *conn, void *at, size_t len)
     return 0;
 }
 
+/* What the peer sent before it went is read first: answers, or the alert that says why it went. */
+static void write_failed(rc_conn *conn, int errnum)
+{
+    int code = broken(conn);
+    char text[128];
+
+    if (!conn->failing && conn->state != CONN_ENDED) {
+        conn->failing = true;
+        conn_read(conn);
+    }
+    conn_end(conn, code, OMC_ERR_RETRIABLE, "write to %s: %s", conn->peer,
+             strerror_r(errnum, text, sizeof text));
+}
+
 size_t conn_send(rc_conn *conn, const struct iovec *parts, size_t count, size_t wanted)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = count};
-    char text[128];
     ssize_t n;
 
     do {
         n = sendmsg(conn->socket->fd, &msg, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-        conn_end(conn, OMC_EIO, OMC_ERR_RETRIABLE, "write to %s: %s", conn->peer,
-                 strerror_r(errno, text, sizeof text));
+        write_failed(conn, errno);
         return 0;
     }
     if (n < 0)

@@ -267,11 +267,27 @@ static bool about_our_certificate(unsigned long code)
     }
 }
 
-static const char *cure_of(const struct conn_tls *tls, unsigned long code)
+/* What comes is no TLS. */
+static bool about_no_tls(unsigned long code)
 {
+    switch (ERR_GET_REASON(code)) {
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_UNEXPECTED_MESSAGE:
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+    case SSL_R_BAD_RECORD_TYPE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static const char *cure_of(const rc_conn *conn, unsigned long code)
+{
+    const struct conn_tls *tls = conn->tls;
+
     if (ERR_GET_LIB(code) != ERR_LIB_SSL)
         return "";
-    if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+    if (conn->state == CONN_HANDSHAKE && about_no_tls(code))
         return "; is TLS enabled there?";
     if (!about_our_certificate(code))
         return "";
@@ -293,7 +309,7 @@ static void end_tls(rc_conn *conn, const char *what, unsigned long code)
     else
         conn_end(conn, kind, about_our_certificate(code) ? 0 : OMC_ERR_RETRIABLE,
                  "%s %s: TLS: %s%s", what, conn->peer, tls_reason(code, reason, sizeof reason),
-                 cure_of(tls, code));
+                 cure_of(conn, code));
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509err.h>
 #include <unistd.h>
 
 struct rc_tls {
@@ -97,6 +98,7 @@ static int give_password(char *out, int size, int writing, void *arg)
 static int load_key(rc_tls *tls, const rc_tls_config *config, rc_error *err)
 {
     char reason[160];
+    unsigned long code;
     int r = check_file("client key", config->key_file, err);
 
     if (r < 0)
@@ -104,17 +106,18 @@ static int load_key(rc_tls *tls, const rc_tls_config *config, rc_error *err)
     SSL_CTX_set_default_passwd_cb_userdata(tls->ctx, (void *)(uintptr_t)config->key_password);
     r = SSL_CTX_use_PrivateKey_file(tls->ctx, config->key_file, SSL_FILETYPE_PEM);
     SSL_CTX_set_default_passwd_cb_userdata(tls->ctx, NULL);
-    if (r != 1)
-        return fail_file(
-            err, "client key", config->key_file,
-            config->key_password
-                ? "it has to be a PEM key that the key password opens"
-                : "it has to be a PEM key; one with a password needs the key password");
-    if (SSL_CTX_check_private_key(tls->ctx) != 1)
+    if (r == 1)
+        return 0;
+    code = ERR_peek_error();
+    if (ERR_GET_LIB(code) == ERR_LIB_X509 && (ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH ||
+                                              ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH))
         return rc_fail(err, OMC_EINVAL,
                        "TLS: client key '%s' does not belong to client certificate '%s': %s",
                        config->key_file, config->cert_file, oldest_reason(reason, sizeof reason));
-    return 0;
+    return fail_file(err, "client key", config->key_file,
+                     config->key_password
+                         ? "it has to be a PEM key that the key password opens"
+                         : "it has to be a PEM key; one with a password needs the key password");
 }
 
 static int load_certificate(rc_tls *tls, const rc_tls_config *config, rc_error *err)
