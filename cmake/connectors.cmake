@@ -1,11 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-# omc_connector(<name> SOURCES file.c... PLUGINS symbol... [LIBS target...] [SHARED_ONLY])
+# omc_connector(<name> SOURCES file.c... PLUGINS symbol... [LIBS target...]
+#               [SHARED_ONLY | BUILTIN_ONLY])
 #
 # Builds connectors/<name> twice from the same source: as <name>.so with a generated
 # omc_plugin_entry(), and as objects for the table of built-in plugins. `symbol` is the name of a
-# `const omc_plugin` in the sources. Connectors see include/openmessaging/connect, nothing else.
+# `const omc_plugin` in the sources. Connectors see include/openmessaging/connect
+# and the library they are made for, nothing else. BUILTIN_ONLY is for those that share a library
+# with the worker.
 function(omc_connector name)
-  cmake_parse_arguments(C "SHARED_ONLY" "" "SOURCES;PLUGINS;LIBS" ${ARGN})
+  cmake_parse_arguments(C "SHARED_ONLY;BUILTIN_ONLY" "" "SOURCES;PLUGINS;LIBS" ${ARGN})
+  if(NOT C_BUILTIN_ONLY)
+    omc_connector_so(${name} "${C_SOURCES}" "${C_PLUGINS}" "${C_LIBS}")
+  endif()
+  if(NOT C_SHARED_ONLY)
+    add_library(${name}_builtin OBJECT ${C_SOURCES})
+    target_include_directories(${name}_builtin PRIVATE ${CMAKE_SOURCE_DIR}/include)
+    set_property(GLOBAL APPEND PROPERTY RC_BUILTIN_CONNECTORS ${name})
+    set_property(GLOBAL APPEND PROPERTY RC_BUILTIN_PLUGINS ${C_PLUGINS})
+  endif()
+endfunction()
+
+function(omc_connector_so name C_SOURCES C_PLUGINS C_LIBS)
   set(extern "")
   set(list "")
   foreach(symbol IN LISTS C_PLUGINS)
@@ -33,10 +48,4 @@ OMC_EXPORT const omc_plugin *const *omc_plugin_entry(uint32_t host_abi, const om
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/connectors)
   target_include_directories(${name}_so PRIVATE ${CMAKE_SOURCE_DIR}/include)
   target_link_libraries(${name}_so PRIVATE ${C_LIBS})
-  if(NOT C_SHARED_ONLY)
-    add_library(${name}_builtin OBJECT ${C_SOURCES})
-    target_include_directories(${name}_builtin PRIVATE ${CMAKE_SOURCE_DIR}/include)
-    set_property(GLOBAL APPEND PROPERTY RC_BUILTIN_CONNECTORS ${name})
-    set_property(GLOBAL APPEND PROPERTY RC_BUILTIN_PLUGINS ${C_PLUGINS})
-  endif()
 endfunction()

@@ -428,6 +428,13 @@ static void complete(builder *b)
         p->log_dir = rc_arena_format(b->arena, "%s/log", p->state_dir);
         rc_kv_put_str(&b->worker, "log.dir", p->log_dir);
     }
+    /* Also when NAMESRV_ADDR stands in the environment. */
+    if (!value_of(b, &b->worker, "log"))
+        rc_kv_put_str(&b->worker, "log", "embedded");
+    else if (strcmp(value_of(b, &b->worker, "log"), "embedded") != 0)
+        problem(b, 0, 0,
+                "`run` keeps messages in the embedded log; for RocketMQ use `rocketmq-connect "
+                "standalone` with namesrvAddr");
     if (!value_of(b, &b->source, "connector.class"))
         problem(b, 0, 0,
                 "'source' needs a class, such as source: {class: file-source, filename: in.txt}; "

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/thread.h"
 #include "log/embedded.h"
+#include "log/rocketmq.h"
 #include "record/plugins.h"
 #include "rest/rest.h"
 
@@ -116,6 +117,30 @@ static int open_store(rc_service *service, rc_error *err)
     return rc_store_open_local(path, rc_clock_real(), &service->store, err);
 }
 
+static int open_rocketmq(rc_service *service, rc_error *err)
+{
+    const rc_worker_config *config = service->setup->config;
+    const rc_rocketmq_config rocketmq = {
+        .client = {.namesrv = config->namesrv_addr,
+                   .access_key = config->acl_enable ? config->access_key : NULL,
+                   .secret_key = config->acl_enable ? config->secret_key : NULL,
+                   .tls = {.enable = config->tls_enable,
+                           .verify = config->tls_verify,
+                           .ca_file = config->tls_ca,
+                           .cert_file = config->tls_cert,
+                           .key_file = config->tls_key,
+                           .key_password = config->tls_key_password},
+                   .request_timeout_ms = config->request_timeout_ms},
+        .worker_id = config->worker_id,
+        .position_topic = config->position_topic,
+        .queues = (int32_t)config->log_queues,
+        .create_topics = config->auto_create_topics,
+        .clock = rc_clock_real(),
+    };
+
+    return rc_rocketmq_open(&rocketmq, &service->log, err);
+}
+
 static int open_log(rc_service *service, rc_error *err)
 {
     const rc_worker_config *config = service->setup->config;
@@ -128,6 +153,8 @@ static int open_log(rc_service *service, rc_error *err)
         .clock = rc_clock_real(),
     };
 
+    if (strcmp(config->log, "rocketmq") == 0)
+        return open_rocketmq(service, err);
     return rc_embedded_open(&embedded, &service->log, err);
 }
 

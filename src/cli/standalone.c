@@ -15,6 +15,9 @@ typedef struct standalone {
 static int ready(rc_service *service, void *arg, rc_error *err)
 {
     const standalone *s = arg;
+    const bool rocketmq = strcmp(s->config->log, "rocketmq") == 0;
+    const char *where = rocketmq ? "log on RocketMQ at " : "log in ";
+    const char *log = rocketmq ? s->config->namesrv_addr : s->config->log_dir;
     const double ms = (double)(rc_mono_ns(rc_clock_real()) - s->started_ns) / 1e6;
 
     (void)err;
@@ -24,12 +27,12 @@ static int ready(rc_service *service, void *arg, rc_error *err)
     if (s->config->rest_enabled) {
         const bool v6 = strchr(s->config->rest_host, ':') != NULL;
 
-        rc_info("worker", "%s is ready in %.1f ms: REST on http://%s%s%s:%d, log in '%s'",
+        rc_info("worker", "%s is ready in %.1f ms: REST on http://%s%s%s:%d, %s'%s'",
                 s->config->worker_id, ms, v6 ? "[" : "", s->config->rest_host, v6 ? "]" : "",
-                rc_service_port(service), s->config->log_dir);
+                rc_service_port(service), where, log);
     } else {
-        rc_info("worker", "%s is ready in %.1f ms: no REST, log in '%s'", s->config->worker_id, ms,
-                s->config->log_dir);
+        rc_info("worker", "%s is ready in %.1f ms: no REST, %s'%s'", s->config->worker_id, ms,
+                where, log);
     }
     return 0;
 }

@@ -198,18 +198,18 @@ static void fill_defaults(rc_worker_config *config, omc_arena *arena)
 /* Decides which log is meant. */
 static void choose_log(rc_worker_config *config, omc_arena *arena, rc_problems *problems)
 {
-    const char *from = "namesrvAddr";
+    bool from_environment = false;
 
     if (!config->namesrv_addr || !*config->namesrv_addr) {
         const char *env = getenv("NAMESRV_ADDR");
 
         config->namesrv_addr = env && *env ? omc_copy(arena, env, strlen(env)) : NULL;
-        from = "NAMESRV_ADDR";
+        from_environment = true;
     }
     if (!strcmp(config->log, "auto"))
         config->log = config->namesrv_addr ? "rocketmq" : "embedded";
-    if (!strcmp(config->log, "embedded") && config->namesrv_addr)
-        rc_problem_add(problems, true, from, config->namesrv_addr,
+    if (!strcmp(config->log, "embedded") && config->namesrv_addr && !from_environment)
+        rc_problem_add(problems, true, "namesrvAddr", config->namesrv_addr,
                        "is ignored, because log=embedded keeps messages in '%s'", config->log_dir);
     if (!strcmp(config->log, "rocketmq") && !config->namesrv_addr)
         rc_problem_add(problems, false, "log", config->log,

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The task half: long polls over its queues at the source. Bodies are handed on as slices of the
+ * client's receive buffer, which stays until the next poll: the host has encoded them by then.
+ *
+ * Position of a record: {"topic","brokerName","queueId"} -> "queueOffset", the offset *behind* it.
+ */
+#include "replicator.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct queue {
+    rmq_queue at;  /* texts are the task's */
+    int32_t index; /* in its topic: the queue it is copied to */
+    omc_map partition;
+    omc_entry entries[3];
+    char id_text[16];
+    int64_t shown; /* progress last committed to the source's group; -1 */
+} queue;
+
+typedef struct task {
+    const omc_source_context *ctx;
+    const replicator_options *options;
+    replicator_topics topics;
+    rmq_client *client;
+    rmq_consumer *consumer;
+    queue *queues;
+    size_t count;
+    char *text; /* the option's items, cut into pieces */
+    char group[RMQ_TOPIC_MAX + 1];
+    rmq_fetch fetch; /* of the last poll, or what is left of it */
+    size_t fetch_at; /* messages handed on */
+    queue *fetch_of;
+    int64_t show_ms; /* when the progress is shown next */
+} task;
+
+int replicator_task_init(void *state, const omc_source_context *ctx, omc_error *err)
+{
+    task *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return omc_fail(err, OMC_ENOMEM, OMC_ERR_RETRIABLE, "no memory for the task");
+    t->ctx = ctx;
+    t->options = ctx->config->options;
+    *(task **)state = t;
+    return 0;
+}
+
+static void client_says(void *arg, enum rmq_log_level level, const char *text)
+{
+    const task *t = arg;
+
+    t->ctx->log(t->ctx->host, (omc_log_level)((int)OMC_DEBUG + (int)level), "source cluster: %s",
+                text);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+/* "topic/broker/id/index" cut in place. */
+static int parse_queue(char *text, queue *ret, omc_error *err)
+{
+    char *parts[4] = {text};
+    static const char *const names[] = {"topic", "brokerName", "queueId"};
+    int n = 1;
+
+    for (char *at = text; *at && n < 4; at++)
+        if (*at == '/') {
+            *at = '\0';
+            parts[n++] = at + 1;
+        }
+    if (n != 4)
+        return omc_fail(err, OMC_EINVAL, OMC_ERR_FATAL,
+                        "key 'divided.normalqueues': '%s' is no queue; the connector sets this "
+                        "key, remove yours",
+                        text);
+    ret->at = (rmq_queue){parts[0], parts[1], (int32_t)strtol(parts[2], NULL, 10)};
+    ret->index = (int32_t)strtol(parts[3], NULL, 10);
+    ret->shown = -1;
+    (void)snprintf(ret->id_text, sizeof ret->id_text, "%d", ret->at.id);
+    for (int i = 0; i < 3; i++) {
+        ret->entries[i].key = omc_string(omc_slice_str(names[i]));
+        ret->entries[i].value = omc_string(omc_slice_str(i < 2 ? parts[i] : ret->id_text));
+    }
+    return 0;
+}
+
+static int parse_queues(task *t, omc_error *err)
+{
+    const omc_list *list = &t->options->queues;
+    size_t len = 1;
+    char *to;
+
+    for (size_t i = 0; i < list->count; i++)
+        len += strlen(list->items[i]) + 1;
+    t->text = to = malloc(len);
+    t->queues = calloc(list->count + 1, sizeof *t->queues);
+    if (!t->text || !t->queues)
+        abort();
+    for (size_t i = 0; i < list->count; i++) {
+        queue *q = &t->queues[i];
+        int r;
+
+        memcpy(to, list->items[i], strlen(list->items[i]) + 1);
+        r = parse_queue(to, q, err);
+        if (r < 0)
+            return r;
+        q->partition = (omc_map){3, q->entries};
+        to += strlen(list->items[i]) + 1;
+        t->count++;
+    }
+    return 0;
+}
+
+static int first_offset(task *t, const queue *q, int64_t *ret, omc_error *err)
+{
+    if (strcmp(t->options->from, "CONSUME_FROM_LAST_OFFSET") == 0)
+        return rmq_offset_max(t->client, &q->at, ret, err);
+    if (strcmp(t->options->from, "CONSUME_FROM_TIMESTAMP") == 0)
+        return rmq_offset_by_time(t->client, &q->at, t->options->from_ms, ret, err);
+    return rmq_offset_min(t->client, &q->at, ret, err);
+}
+
+static int position_of(task *t, const queue *q, int64_t *ret, omc_error *err)
+{
+    const omc_value *value;
+    const omc_map *offset;
+    int r = t->ctx->read_offset(t->ctx->host, &q->partition, NULL, &offset, err);
+
+    *ret = -1;
+    if (r < 0 || !offset)
+        return r;
+    value = omc_map_get(offset, "queueOffset");
+    if (!value || !(omc_value_int64(value, ret) ||
+                    (value->kind == OMC_STRING && omc_slice_int64(value->u.bytes, ret))))
+        return omc_fail(err, OMC_EFORMAT, OMC_ERR_FATAL,
+                        "the position of topic '%s', queue %d of broker '%s' has no queueOffset; "
+                        "set it again with `connector offsets`",
+                        q->at.topic, q->at.id, q->at.broker);
+    return 0;
+}
+
+static const char *tags_of(const task *t, const char *topic)
+{
+    for (size_t i = 0; i < t->topics.count; i++)
+        if (strcmp(t->topics.items[i].name, topic) == 0)
+            return t->topics.items[i].tags;
+    return "*";
+}
+
+static int add_queue(task *t, queue *q, omc_error *err)
+{
+    int64_t offset;
+    int r = position_of(t, q, &offset, err);
+
+    if (r == 0 && offset < 0)
+        r = first_offset(t, q, &offset, err);
+    if (r == 0)
+        r = rmq_consumer_filter(t->consumer, q->at.topic, RMQ_FILTER_TAG, tags_of(t, q->at.topic),
+                                err);
+    return r < 0 ? r : rmq_consumer_add(t->consumer, &q->at, offset, err);
+}
+
+int replicator_task_start(void *state, omc_error *err)
+{
+    task *t = *(task **)state;
+    rmq_consumer_config config = {.group = t->group, .read_slaves = true};
+    int r;
+
+    (void)snprintf(t->group, sizeof t->group, "CID_RMQ_SYS_REPLICATOR_%s", t->ctx->connector);
+    for (char *at = t->group; *at; at++) /* connectors may have names that groups may not */
+        if (!strchr("%|-_", *at) && !((*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'z') ||
+                                      (*at >= 'A' && *at <= 'Z')))
+            *at = '_';
+    r = replicator_topics_parse(t->options->topics, &t->topics, err);
+    if (r == 0)
+        r = parse_queues(t, err);
+    if (r == 0)
+        r = replicator_client(t->options, client_says, t, &t->client, err);
+    if (r == 0 && rmq_group_create(t->client, t->group, err) == -OMC_ECONNECT)
+        r = -err->code; /* refused is fine: it may exist */
+    if (r == 0)
+        r = rmq_consumer_open(t->client, &config, &t->consumer, err);
+    for (size_t i = 0; r == 0 && i < t->count; i++)
+        r = add_queue(t, &t->queues[i], err);
+    t->show_ms = now_ms() + t->options->commit_ms;
+    return r;
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+/* What brokers and clients add on the way, or what has had its effect at the source. */
+static bool is_system(omc_slice name)
+{
+    static const char *const names[] = {
+        "MSG_REGION",
+        "TRACE_ON",
+        "CLUSTER",
+        "UNIQ_KEY",
+        "WAIT",
+        "MIN_OFFSET",
+        "MAX_OFFSET",
+        "DELAY",
+        "TIMER_DELIVER_MS",
+        "TIMER_DELAY_MS",
+        "TIMER_DELAY_SEC",
+        "TIMER_OUT_MS",
+        "TIMER_ENQUEUE_MS",
+        "TIMER_DEQUEUE_MS",
+        "TIMER_ROLL_TIMES",
+        "REAL_TOPIC",
+        "REAL_QID",
+        "TRAN_MSG",
+        "PGROUP",
+        "INNER_NUM",
+        "INNER_BASE",
+        "__rc.id",
+        "__rc.gen",
+        "__rc.src",
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (omc_slice_is(name, names[i]))
+            return true;
+    return false;
+}
+
+static const omc_keyvalue *properties_of(const rmq_message *message, omc_arena *arena)
+{
+    omc_keyvalue *list = omc_alloc(arena, sizeof *list);
+    omc_pair *pairs = omc_alloc(arena, (message->property_count + 3) * sizeof *pairs);
+    size_t n = 0;
+
+    if (message->keys.base)
+        pairs[n++] = (omc_pair){omc_slice_str("KEYS"), message->keys};
+    if (message->tags.base)
+        pairs[n++] = (omc_pair){omc_slice_str("TAGS"), message->tags};
+    for (size_t i = 0; i < message->property_count; i++)
+        if (!is_system(message->properties[i].name))
+            pairs[n++] = (omc_pair){message->properties[i].name, message->properties[i].value};
+    if (message->unique_key.base)
+        pairs[n++] = (omc_pair){omc_slice_str("__rc.src"), message->unique_key};
+    *list = (omc_keyvalue){n, pairs};
+    return list;
+}
+
+static void fill(const task *t, const rmq_message *message, const queue *q, omc_batch *out)
+{
+    omc_record *record = omc_batch_add(out);
+
+    record->value = message->body.base ? omc_bytes(message->body) : omc_null();
+    record->position = (omc_position){.partition = &q->partition,
+                                      .counter_name = "queueOffset",
+                                      .counter = message->queue_offset + 1};
+    record->properties = properties_of(message, out->arena);
+    record->topic =
+        t->options->dest_topic && *t->options->dest_topic ? t->options->dest_topic : q->at.topic;
+    record->queue = q->index;
+    record->flag = message->flag;
+    record->born_ms = message->born_ms;
+    record->timestamp_ms = message->born_ms;
+}
+
+static queue *queue_of(task *t, const rmq_queue *at)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->queues[i].at.id == at->id && strcmp(t->queues[i].at.broker, at->broker) == 0 &&
+            strcmp(t->queues[i].at.topic, at->topic) == 0)
+            return &t->queues[i];
+    return NULL;
+}
+
+static void release(task *t)
+{
+    if (t->fetch.internal)
+        rmq_fetch_release(t->consumer, &t->fetch);
+    memset(&t->fetch, 0, sizeof t->fetch);
+    t->fetch_at = 0;
+}
+
+/* What fits into the batch; the rest waits for the next poll. */
+static int hand_on(task *t, omc_batch *out)
+{
+    size_t bytes = 0;
+
+    while (t->fetch_at < t->fetch.count && out->count < out->records_max) {
+        const rmq_message *message = &t->fetch.messages[t->fetch_at];
+
+        if (out->count > 0 && bytes + message->body.len > out->bytes_max)
+            break;
+        bytes += message->body.len;
+        fill(t, message, t->fetch_of, out);
+        t->fetch_at++;
+    }
+    return (int)out->count;
+}
+
+static int moved(const task *t, omc_error *err)
+{
+    const rmq_queue *q = &t->fetch.queue;
+
+    return omc_fail(err, OMC_ENOTFOUND, OMC_ERR_FATAL,
+                    "source topic '%s', queue %d of broker '%s': the next message wanted is not "
+                    "kept (offsets %lld to %lld are): retention was faster than the copy, or the "
+                    "topic was made anew. Set the position with `connector offsets`, e.g. to %lld",
+                    q->topic, q->id, q->broker, (long long)t->fetch.min_offset,
+                    (long long)t->fetch.max_offset, (long long)t->fetch.next_offset);
+}
+
+/* The progress that is durable, for the source's tools; nothing depends on it. */
+static void show_progress(task *t)
+{
+    omc_error err = {0};
+
+    t->show_ms = now_ms() + t->options->commit_ms;
+    for (size_t i = 0; i < t->count; i++) {
+        int64_t offset;
+
+        if (position_of(t, &t->queues[i], &offset, &err) < 0)
+            return;
+        if (offset < 0 || offset == t->queues[i].shown)
+            continue;
+        if (rmq_offset_commit(t->client, t->group, &t->queues[i].at, offset, &err) < 0)
+            return;
+        t->queues[i].shown = offset;
+    }
+}
+
+static void wait_for_either(task *t, int64_t timeout_ms)
+{
+    struct pollfd fds[2] = {{.fd = rmq_consumer_fd(t->consumer), .events = POLLIN},
+                            {.fd = t->ctx->wake_fd, .events = POLLIN}};
+    int64_t show = t->show_ms - now_ms();
+
+    if (timeout_ms < 0 || timeout_ms > show)
+        timeout_ms = show < 0 ? 0 : show;
+    while (poll(fds, 2, (int)timeout_ms) < 0 && errno == EINTR)
+        ;
+}
+
+/* Takes one fetch. @return 1, 0 or negative. */
+static int take(task *t, omc_error *err)
+{
+    int r = rmq_consumer_fetch(t->consumer, 0, &t->fetch, err);
+
+    if (r == RMQ_FETCH_MESSAGES) {
+        t->fetch_of = queue_of(t, &t->fetch.queue);
+        return t->fetch_of ? 1 : 0;
+    }
+    if (r == RMQ_FETCH_MOVED)
+        return moved(t, err);
+    return r == RMQ_FETCH_QUEUE_LOST ? -err->code : r;
+}
+
+int replicator_task_poll(void *state, omc_batch *out, int64_t timeout_ms, omc_error *err)
+{
+    task *t = *(task **)state;
+    int r;
+
+    if (t->fetch_at < t->fetch.count)
+        return hand_on(t, out);
+    release(t);
+    wait_for_either(t, timeout_ms);
+    if (now_ms() >= t->show_ms)
+        show_progress(t);
+    r = take(t, err);
+    if (r == 1)
+        return hand_on(t, out);
+    release(t);
+    return r;
+}
+
+void replicator_task_stop(void *state)
+{
+    task *t = *(task **)state;
+
+    if (!t)
+        return;
+    if (t->consumer)
+        release(t);
+    rmq_consumer_close(t->consumer);
+    rmq_client_close(t->client);
+    replicator_topics_free(&t->topics);
+    free(t->queues);
+    free(t->text);
+    free(t);
+    *(task **)state = NULL;
+}
