@@ -786,8 +786,9 @@ static void a_body_stuck_in_the_connection_ends_it(void **state)
     (void)state;
     memset(r, 0, sizeof r);
     start(ignore);
+    /* More than the kernel takes: the last of these is stuck for sure, the first may have left. */
     for (int i = 0; i < CALLS; i++)
-        call(&r[i], RMQ_SEND_BATCH_MESSAGE, body, (size_t)1 << 20, 300);
+        call(&r[i], RMQ_SEND_BATCH_MESSAGE, body, (size_t)1 << 20, i < CALLS / 2 ? 700 : 1400);
     run_all();
     free(body); /* Nobody may read it now. */
     run_for(20);
@@ -795,10 +796,13 @@ static void a_body_stuck_in_the_connection_ends_it(void **state)
         assert_int_equal(r[i].calls, 1);
         if (r[i].err.code != OMC_ETIMEDOUT && r[i].err.code != OMC_EIO)
             fail_msg("call %d: %s", i, r[i].err.msg);
+        /* What was given to the connection may have left, whatever happens then. */
+        if ((r[i].err.flags & RMQ_ERR_UNKNOWN_OUTCOME) == 0)
+            assert_failed(&r[i], OMC_ETIMEDOUT, AGAIN, "not sent within");
     }
     assert_failed(&r[0], OMC_ETIMEDOUT, UNKNOWN, "");
-    assert_failed(&r[CALLS - 1], OMC_ETIMEDOUT, AGAIN, "not sent within 300 ms");
-    assert_int_equal(us.lost, 1);
+    assert_true(us.lost >= 1);
+    assert_non_null(strstr(us.last_lost, "reads too slowly or not at all"));
     finish();
 }
 
