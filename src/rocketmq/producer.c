@@ -37,6 +37,14 @@ static int check_numbers(const rmq_producer_config *c, rc_error *err)
     return 0;
 }
 
+static int check_name(const char *setting, const char *name, size_t max, rc_error *err)
+{
+    char kind[192];
+
+    (void)snprintf(kind, sizeof kind, "%s = '%.127s'", setting, name);
+    return rmq_name_check(kind, name, max, err);
+}
+
 static int check_choices(const rmq_producer_config *c, rc_error *err)
 {
     if ((int)c->unknown < 0 || c->unknown > RMQ_UNKNOWN_REPORT)
@@ -45,9 +53,9 @@ static int check_choices(const rmq_producer_config *c, rc_error *err)
         return bad(err, "ack", c->ack, "use one of enum rmq_ack");
     if ((int)c->compression < 0 || c->compression > RMQ_COMPRESS_ZLIB)
         return bad(err, "compression", c->compression, "use one of enum rmq_compression");
-    if (c->create_from && rmq_name_check("create_from", c->create_from, RMQ_TOPIC_MAX, err) < 0)
+    if (c->create_from && check_name("create_from", c->create_from, RMQ_TOPIC_MAX, err) < 0)
         return -OMC_EINVAL;
-    return c->group ? rmq_name_check("group", c->group, 120, err) : 0;
+    return c->group ? check_name("group", c->group, 120, err) : 0;
 }
 
 static void set_defaults(rmq_producer_config *c)

@@ -206,8 +206,8 @@ void rmq_out_add(rmq_producer *p, rmq_out *out, const rmq_accepted *a)
     rmq_chunk *chunk;
     rmq_entry *entry;
 
-    if (out->open && (out->bytes + size > p->config.batch_bytes ||
-                      out->count + 1 > (uint32_t)p->config.batch_count))
+    if (out->open &&
+        (out->bytes + size > p->config.batch_bytes || out->count >= p->config.batch_count))
         ship(p, out); /* Full: behind what is under way. */
     chunk = chunk_for(p, out, a, size);
     entry = entry_add(chunk);
@@ -222,6 +222,8 @@ void rmq_out_add(rmq_producer *p, rmq_out *out, const rmq_accepted *a)
     out->urgent = out->urgent || a->urgent || a->single;
     p->pending++;
     p->pending_bytes += size;
+    if (out->bytes >= p->config.batch_bytes || out->count >= p->config.batch_count)
+        ship(p, out);
     go_on(p, out);
 }
 

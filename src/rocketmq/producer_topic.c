@@ -226,8 +226,11 @@ static rmq_out_topic *topic_new(rmq_producer *p, const char *name, const char *w
 static int learn(rmq_producer *p, const char *name, char wire[256], struct found *found,
                  rc_error *err)
 {
-    int r = rmq_name_check("topic", name, RMQ_TOPIC_MAX, err);
+    char kind[RMQ_TOPIC_MAX + 16];
+    int r;
 
+    (void)snprintf(kind, sizeof kind, "topic '%.127s'", name);
+    r = rmq_name_check(kind, name, RMQ_TOPIC_MAX, err);
     if (r < 0)
         return r;
     rmq_client_wire_name(p->client, name, wire);
