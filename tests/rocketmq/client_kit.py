@@ -87,6 +87,16 @@ def peer(rmq, name, seconds=120, good=(0,), **options):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def visible(rmq, topic, count, seconds=20):
+    """How many messages a topic shows. What is stored becomes visible a little later, so it waits
+    until `count` are."""
+    try:
+        cluster.wait_for(f"{count} messages", lambda: rmq.count(topic) >= count, seconds)
+    except cluster.Trouble:
+        pass  # the number tells
+    return rmq.count(topic)
+
+
 def total(events):
     return [e for e in events if e["event"] == "total"][-1]
 

@@ -35,6 +35,13 @@ static json_t *properties_of(const rmq_message *m)
                        m->properties[i].name.base);
         json_object_set_new(props, name, peer_string(m->properties[i].value));
     }
+    /* Java's client has these among the others. */
+    if (m->keys.base)
+        json_object_set_new(props, "KEYS", peer_string(m->keys));
+    if (m->tags.base)
+        json_object_set_new(props, "TAGS", peer_string(m->tags));
+    if (m->unique_key.base)
+        json_object_set_new(props, "UNIQ_KEY", peer_string(m->unique_key));
     return props;
 }
 
