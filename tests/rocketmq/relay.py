@@ -94,7 +94,10 @@ class Side(asyncio.Protocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.from_client:
             self.link.client_is_here()
-        self.flow()
+        elif self.queue:
+            self.flush()
+        # Not at once: asyncio before Python 3.11.4 begins to read after this call, paused or not.
+        self.link.relay.loop.call_soon(self.flow)
 
     def data_received(self, data):
         self.link.data(self, data)
@@ -127,13 +130,13 @@ class Side(asyncio.Protocol):
 
     def send(self, data):
         delay = self.link.pair.delay
-        if not delay and not self.queue:
+        if self.transport and not delay and not self.queue:
             self.transport.write(data)
             return
         due = self.link.relay.loop.time() + delay
         if self.queue:
             due = max(due, self.queue[-1][0])
-        else:
+        elif self.transport:
             self.link.relay.loop.call_at(due, self.flush)
         self.queue.append((due, data))
         self.queued += len(data or b"")
@@ -141,6 +144,9 @@ class Side(asyncio.Protocol):
 
     def flush(self):
         """Writes what has waited long enough. None stands for the end."""
+        if self.link.closed:
+            self.queue.clear()
+            return
         now = self.link.relay.loop.time()
         while self.queue and self.queue[0][0] <= now and not self.link.pair.frozen:
             _, data = self.queue.popleft()
@@ -191,7 +197,7 @@ class Link:
         pair.stats["to_server" if side.from_client else "to_client"] += len(data)
         if pair.cut and self.relay.random.randrange(pair.cut) == 0:
             pair.stats["cuts"] += 1
-            side.other.transport.write(data[:self.relay.random.randrange(len(data) + 1)])
+            side.other.send(data[:self.relay.random.randrange(len(data) + 1)])
             self.reset()
             return
         if not self.begun:  # decided at the first bytes: a walker begins at a frame; 0x16 is TLS
