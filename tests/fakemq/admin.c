@@ -49,21 +49,18 @@ void admin_group_delete(struct request *request)
 
 /* ---- configuration --------------------------------------------------------------------------- */
 
-static void set_config(struct fields *config, char *line)
+void config_set(struct broker *broker, const char *key, const char *value)
 {
-    char *eq = strchr(line, '=');
+    struct fields *config = &broker->config;
 
-    if (!eq)
-        return;
-    *eq++ = 0;
     for (size_t k = 0; k < config->count; k++) {
-        if (!strcmp(config->at[k].name, line)) {
+        if (!strcmp(config->at[k].name, key)) {
             free(config->at[k].value);
-            config->at[k].value = rc_strdup(eq);
+            config->at[k].value = rc_strdup(value);
             return;
         }
     }
-    fields_add(config, line, "%s", eq);
+    fields_add(config, key, "%s", value);
 }
 
 void admin_config_set(struct request *request)
@@ -71,21 +68,30 @@ void admin_config_set(struct request *request)
     char *save = NULL;
 
     for (char *line = strtok_r(request->body, "\r\n", &save); line;
-         line = strtok_r(NULL, "\r\n", &save))
-        set_config(&request->server->broker->config, line);
+         line = strtok_r(NULL, "\r\n", &save)) {
+        char *eq = strchr(line, '=');
+
+        if (!eq)
+            continue;
+        *eq = 0;
+        config_set(request->server->broker, line, eq + 1);
+    }
     answer(request, 0, NULL, NULL, NULL, 0);
 }
 
 void admin_config_get(struct request *request)
 {
     const struct fields *config = &request->server->broker->config;
+    bool slave = request->server->role == SLAVE;
     rc_buf body = RC_BUF(MAX_FRAME);
 
-    for (size_t k = 0; k < config->count; k++)
-        rc_buf_printf(&body, "%s=%s\n", config->at[k].name, config->at[k].value);
-    rc_buf_printf(&body, "brokerRole=%s\nbrokerId=%d\n",
-                  request->server->role == SLAVE ? "SLAVE" : "ASYNC_MASTER",
-                  request->server->role == SLAVE);
+    for (size_t k = 0; k < config->count; k++) {
+        bool role = !strcmp(config->at[k].name, "brokerRole");
+
+        rc_buf_printf(&body, "%s=%s\n", config->at[k].name,
+                      role && slave ? "SLAVE" : config->at[k].value);
+    }
+    rc_buf_printf(&body, "brokerId=%d\n", slave);
     answer_json(request, &body);
 }
 

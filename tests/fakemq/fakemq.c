@@ -94,7 +94,6 @@ static void add_server(fakemq *mq, enum role role, int number, struct broker *br
     server->role = role;
     server->broker = broker;
     server->index = mq->server_count++;
-    server->fd = -1;
     server_listen(server);
     if (role == MASTER)
         broker->port = server->port;
@@ -104,7 +103,12 @@ static void make_broker(fakemq *mq, int number)
 {
     struct broker *broker = &mq->brokers[number];
     static const char *const config[][2] = {{"brokerClusterName", "DefaultCluster"},
+                                            {"brokerRole", "ASYNC_MASTER"},
+                                            {"brokerPermission", "6"},
                                             {"flushDiskType", "ASYNC_FLUSH"},
+                                            {"minInSyncReplicas", "1"},
+                                            {"inSyncReplicas", "1"},
+
                                             {"maxMessageSize", "4194304"},
                                             {"fileReservedTime", "72"},
                                             {"enablePropertyFilter", "false"},
@@ -180,8 +184,11 @@ fakemq *fakemq_start(const fakemq_config *config)
 
 static void free_all(fakemq *mq)
 {
-    for (int k = 0; k < mq->server_count; k++)
-        close(mq->servers[k].fd);
+    for (int k = 0; k < mq->server_count; k++) {
+        if (!mq->servers[k].down)
+            close(mq->servers[k].fd);
+        close(mq->servers[k].guard);
+    }
     for (int k = 0; k < mq->broker_count; k++)
         broker_free(&mq->brokers[k]);
     for (int k = 0; k < mq->rule_count; k++) {
@@ -258,6 +265,20 @@ void fakemq_topic_perm(fakemq *mq, const char *topic, const char *broker, int pe
     if (!found)
         give_up("there is no topic '%s' on %s", topic, broker);
     found->perm = perm;
+    unlock(mq);
+}
+
+void fakemq_broker_config(fakemq *mq, const char *broker, const char *key, const char *value)
+{
+    lock(mq);
+    config_set(find_broker(mq, broker), key, value);
+    unlock(mq);
+}
+
+void fakemq_suggest(fakemq *mq, const char *broker, int id)
+{
+    lock(mq);
+    find_broker(mq, broker)->suggest = id;
     unlock(mq);
 }
 

@@ -5,8 +5,11 @@
  * shuffled storing and answering. It stores messages in memory, keeps offsets and groups, and
  * writes down every request.
  *
- * It is strict where brokers are: fields that a real broker wants are asserted, unknown queues get
- * their code, an empty body of a single send is refused, heartbeats decide who is a member.
+ * It is strict where brokers are: unknown queues get their code, an empty body of a single send is
+ * refused, heartbeats decide who is a member. What no client may do is answered, remembered, and
+ * aborts fakemq_stop(): a field that the protocol requires is missing or no number, a header
+ * or a batch cannot be read, an opaque is in use twice, 320 without m=true, an empty clientID.
+ * Tags filter, SQL92 is refused as by a stock broker; send-backs are copied without delay.
  * All functions: any thread.
  */
 #ifndef FAKEMQ_H
@@ -43,6 +46,10 @@ void fakemq_topic(fakemq *mq, const char *topic, int queues); /**< On all broker
 void fakemq_topic_on(fakemq *mq, const char *topic, const char *broker,
                      int queues); /**< 0 = gone */
 void fakemq_topic_perm(fakemq *mq, const char *topic, const char *broker, int perm);
+/** What 26 tells; "maxMessageSize" also counts. Values of a stock broker stand there. */
+void fakemq_broker_config(fakemq *mq, const char *broker, const char *key, const char *value);
+/** The suggestWhichBrokerId of pulls from now on; 0 at first. */
+void fakemq_suggest(fakemq *mq, const char *broker, int id);
 
 /* ---- faults ---------------------------------------------------------------------------------- */
 
@@ -57,8 +64,8 @@ enum fakemq_action {
     FAKEMQ_CUT_AFTER, /**< Done; the connection is reset instead of an answer. */
     FAKEMQ_CUT_REPLY, /**< Done; `bytes` bytes of the answer are sent, then it is closed. */
     FAKEMQ_OPAQUE,    /**< Done; answered with an opaque nobody asked with, then rightly. */
-    FAKEMQ_OVERSIZE,  /**< Answered with a frame that claims 1 GiB. */
-    FAKEMQ_GARBAGE    /**< Answered with a whole frame of random bytes. */
+    FAKEMQ_OVERSIZE,  /**< Done; answered with a frame that claims 1 GiB. */
+    FAKEMQ_GARBAGE    /**< Done; answered with a whole frame of random bytes. */
 };
 typedef struct fakemq_rule {
     enum fakemq_action action;
@@ -84,7 +91,7 @@ void fakemq_kill(fakemq *mq, const char *server);
 void fakemq_revive(fakemq *mq, const char *server);
 /** Half-open: accepts, reads nothing, answers nothing, until thawed. */
 void fakemq_freeze(fakemq *mq, const char *server, bool frozen);
-void fakemq_disconnect_all(fakemq *mq, const char *server);
+void fakemq_disconnect_all(fakemq *mq, const char *server); /**< NULL = of all servers. */
 /** The store loses everything from this offset on, as after an unclean failover. */
 void fakemq_truncate(fakemq *mq, const char *topic, const char *broker, int queue, int64_t offset);
 /** Retention: offsets below are gone. */
@@ -124,9 +131,11 @@ int fakemq_answers(fakemq *mq, int code); /**< Replies of clients to it so far. 
 
 /** Requests with this code so far (0 = all), at one server (NULL = all). */
 int fakemq_requests(fakemq *mq, int code, const char *server);
-/** Field of the n-th request with this code (0 = first, -1 = last); "" when absent. free() it. */
+/** Field of the n-th request with this code (0 = first, -1 = last); "" when absent. free() it.
+ *  Also "@body" (not of sends), "@version", "@language", "@opaque", "@flag". */
 char *fakemq_request_field(fakemq *mq, int code, int n, const char *field);
-/** Most sends of one queue that were unanswered at the same time. */
+/** Most sends of one queue and connection that were unanswered at the same time. Sends that a
+ *  fault swallowed or ignored count no more. */
 int fakemq_most_unanswered(fakemq *mq);
 /** Waits up to 20 s until `done` says true; aborts with `what` otherwise. */
 void fakemq_wait(fakemq *mq, bool (*done)(fakemq *mq, void *arg), void *arg, const char *what);

@@ -17,13 +17,7 @@
 #include <poll.h>
 #include <pthread.h>
 
-enum {
-    MAX_FRAME = 16 << 20,
-    MAX_BODY = 4 << 20,
-    MAX_LOG = 1000000,
-    MAX_ANSWERED = 64,
-    MAX_ASKED = 4096
-};
+enum { MAX_FRAME = 16 << 20, MAX_LOG = 1000000, MAX_ANSWERED = 64, MAX_ASKED = 4096 };
 
 /* ---- wire.c: frames -------------------------------------------------------------------------- */
 
@@ -122,6 +116,7 @@ static inline int64_t queue_max(const struct queue *queue)
 {
     return queue->min + queue->count;
 }
+void config_set(struct broker *broker, const char *key, const char *value);
 void broker_free(struct broker *broker);
 /** Value of a property, not terminated; NULL when absent. */
 const char *property_get(const char *properties, size_t len, const char *name, size_t *value_len);
@@ -135,7 +130,8 @@ struct server {
     char name[40];
     enum role role;
     struct broker *broker; /* NULL of name servers. */
-    int fd, port, index;
+    /** `guard` is bound and never listens: the port stays ours while the server is down. */
+    int fd, guard, port, index;
     bool down, frozen;
 };
 struct conn {

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_PROPERTIES = 32767, MAX_TOPIC = 127, MAX_RETRY_TOPIC = 255 };
+enum { MAX_BODY = 4 << 20, MAX_PROPERTIES = 32767, MAX_TOPIC = 127, MAX_RETRY_TOPIC = 255 };
+
+static const char busy[] = "[REJECTREQUEST]system busy, start flow control for a while";
 
 /** The fields of 10, 310 and 320 under one name each. */
 struct send {
@@ -94,9 +96,11 @@ static struct topic *topic_of_send(struct request *request, const struct send *s
 static bool check_send(struct request *request, const struct send *send)
 {
     struct broker *broker = request->server->broker;
+    const char *limit = fields_get(&broker->config, "maxMessageSize");
+    size_t max = limit ? strtoul(limit, NULL, 10) : MAX_BODY;
 
     if (request->server->role == SLAVE)
-        answer_text(request, 2, "[REJECTREQUEST]system busy, start flow control for a while");
+        answer_text(request, 2, "%s", busy);
     else if (!request->body_len)
         answer_text(request, 1, "java.lang.NullPointerException");
     else if (!legal_topic(send->topic))
@@ -107,13 +111,13 @@ static bool check_send(struct request *request, const struct send *send)
         refuse(request, 13, "batch request does not support retry group %s", send->topic);
     else if (send->retry && !group_make(broker, send->topic + 7))
         refuse(request, 26, "subscription group not exist, %s", send->topic + 7);
-    else if (send->batch && request->body_len > MAX_BODY)
+    else if (send->batch && request->body_len > max)
         answer_text(request, 1, "java.lang.RuntimeException: message body size exceeded");
-    else if (request->body_len > MAX_BODY)
+    else if (request->body_len > max)
         refuse(request, 13,
                "the message is illegal, maybe msg body or properties length not matched. "
-               "msg body length limit %dB, msg properties length limit 32KB.",
-               MAX_BODY);
+               "msg body length limit %zuB, msg properties length limit 32KB.",
+               max);
     else
         return true;
     return false;
@@ -285,6 +289,10 @@ void send_back(struct request *request)
     RC_AUTO_FREE char *properties = NULL, *name = NULL;
     bool dead;
 
+    if (request->server->role == SLAVE) {
+        answer_text(request, 2, "%s", busy);
+        return;
+    }
     if (!group_make(broker, group)) {
         answer_text(request, 26, "subscription group not exist, %s", group);
         return;

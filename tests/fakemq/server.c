@@ -37,7 +37,7 @@ int64_t wall_ms(void)
 
 /* ---- listeners ------------------------------------------------------------------------------- */
 
-/** A bound socket that does not listen refuses connections and keeps the port ours. */
+/** Bound to the port, or to any for 0, and not listening yet: connections are refused. */
 static int bound_socket(int *port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), yes = 1;
@@ -59,8 +59,9 @@ static int bound_socket(int *port)
 
 void server_listen(struct server *server)
 {
-    if (server->fd < 0)
-        server->fd = bound_socket(&server->port);
+    if (!server->port)
+        server->guard = bound_socket(&server->port);
+    server->fd = bound_socket(&server->port);
     if (listen(server->fd, 1024) < 0)
         give_up("listen on port %d: %s", server->port, strerror(errno));
     server->down = false;
@@ -69,7 +70,7 @@ void server_listen(struct server *server)
 void server_unlisten(struct server *server)
 {
     close(server->fd);
-    server->fd = bound_socket(&server->port);
+    server->fd = -1;
     server->down = true;
 }
 

@@ -722,6 +722,33 @@ static void ends_of_queues(void **state)
     fakemq_stop(mq);
 }
 
+static void settings(void **state)
+{
+    fakemq *mq = fakemq_start(NULL);
+    int fd = dial(broker_port(mq, "0"));
+    reply got = {0};
+
+    (void)state;
+    fakemq_broker_config(mq, "broker-0", "flushDiskType", "SYNC_FLUSH");
+    fakemq_broker_config(mq, "broker-0", "maxMessageSize", "4");
+    ask(fd, 26, "");
+    expect(fd, &got, "{\"code\":0");
+    assert_non_null(strstr((char *)got.body, "flushDiskType=SYNC_FLUSH\n"));
+    assert_non_null(strstr((char *)got.body, "brokerRole=ASYNC_MASTER\n"));
+    ask_body(fd, 310, 7, 0, SEND("T", "0"), "hello", 5);
+    expect(fd, &got, "{\"code\":13");
+    ask_body(fd, 25, 7, 0, "", "maxMessageSize=5", 16);
+    expect(fd, &got, "{\"code\":0");
+    ask_body(fd, 310, 7, 0, SEND("T", "0"), "hello", 5);
+    expect(fd, &got, "{\"code\":0");
+    fakemq_suggest(mq, "broker-0", 1);
+    ask(fd, 11, PULL("T", "0", "0", "4", "0", "*"));
+    expect(fd, &got, "\"suggestWhichBrokerId\":\"1\"");
+    release(&got);
+    close(fd);
+    fakemq_stop(mq);
+}
+
 /* ---- the log and the forms ------------------------------------------------------------------- */
 
 static void log_of_requests(void **state)
@@ -921,6 +948,7 @@ int main(void)
         cmocka_unit_test(kill_and_revive),
         cmocka_unit_test(frozen),
         cmocka_unit_test(ends_of_queues),
+        cmocka_unit_test(settings),
         cmocka_unit_test(log_of_requests),
         cmocka_unit_test(forms),
         cmocka_unit_test(signatures),
