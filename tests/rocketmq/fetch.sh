@@ -22,10 +22,10 @@ fetch() { # VERSION LIB
     command -v mvn >/dev/null || die "no mvn found; scripts/bootstrap.sh installs it"
     rm -rf "$part"
     mkdir -p "$part"
-    if ! mvn -q -B -f "$here/pom.xml" -Drocketmq.version="$version" $core \
+    if ! mvn -q -B -Dstyle.color=never -f "$here/pom.xml" -Drocketmq.version="$version" $core \
         dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$part" \
         >"$part/mvn.log" 2>&1; then
-        tail -20 "$part/mvn.log" >&2
+        grep -m 4 'ERROR' "$part/mvn.log" >&2 || tail -5 "$part/mvn.log" >&2
         rm -rf "$part"
         die "could not get the jars of RocketMQ $version from Maven Central; see Maven's words above"
     fi
