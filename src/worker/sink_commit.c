@@ -132,7 +132,7 @@ int64_t rc_sink_commit_due(const rc_sink *s, bool idle)
     int64_t due = s->dirty_ns + s->task->plan.options.commit_interval_ms * 1000000;
 
     if (!s->dirty)
-        return INT64_MAX;
+        return s->look_ns;
     if (idle)
         due = RC_MIN(due, s->put_ns + IDLE_COMMIT_NS);
     return RC_MAX(due, s->wait_ns);

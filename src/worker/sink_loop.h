@@ -29,6 +29,8 @@ typedef struct rc_sink {
     size_t message_cap;
     rc_sink_queue *queues;
     size_t queue_count;
+    rc_topic **topics; /* handles the queues belong to */
+    size_t topic_count;
     rc_sink_queue *current; /* queue of the present fetch */
     rc_writer *letters;     /* writes dead letters; NULL until the first */
     rc_append *letter_append;
@@ -42,7 +44,8 @@ typedef struct rc_sink {
     int64_t wait_ns;  /* the sink held offsets back: not before this */
     rc_attempt commit_attempt;
     bool started, opened;
-    size_t moved; /* bytes since the last trim */
+    size_t moved;    /* bytes since the last trim */
+    int64_t look_ns; /* when the topics are looked at for new queues; INT64_MAX = never */
 } rc_sink;
 
 /* sink_context.c: what the plugin may ask for */

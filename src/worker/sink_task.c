@@ -12,6 +12,9 @@
 #include "base/diag.h"
 #include "record/json.h"
 
+/* How often the topics of a shared log are looked at for new queues. */
+#define LOOK_NS (INT64_C(30) * 1000000000)
+
 /* ---- start and stop ---- */
 
 static int first_offset(rc_sink *s, rc_topic *topic, int32_t queue, int64_t *ret, rc_error *err)
@@ -75,6 +78,10 @@ static int add_topic(rc_sink *s, const char *name, int *number, rc_error *err)
                        "topic '%s' (connect.topicnames) does not exist and "
                        "autoCreateTopicEnable=false: create it first",
                        name);
+    if (r == 0) {
+        s->topics = rc_realloc(s->topics, (s->topic_count + 1) * sizeof *s->topics);
+        s->topics[s->topic_count++] = topic;
+    }
     for (int32_t queue = 0; r == 0 && queue < rc_topic_queues(topic); queue++)
         if ((*number)++ % task->setup.count == task->setup.id)
             r = add_queue(s, topic, queue, err);
@@ -135,13 +142,22 @@ static int commit_first(rc_sink *s, rc_error *err)
     return r;
 }
 
-static int start(rc_sink *s, rc_error *err)
+static int open_reader(rc_sink *s, rc_error *err)
 {
     rc_task *task = s->task;
     rc_reader_config config = {.name = task->name,
                                .group = task->plan.options.group,
                                .wake = &task->wake};
-    int r = rc_reader_open(task->log, &config, &s->reader, err);
+
+    /* Other topics never change; those of a shared log may get queues at any time. */
+    s->look_ns =
+        rc_log_caps_of(task->log) & RC_LOG_SHARED ? rc_mono_ns(task->clock) + LOOK_NS : INT64_MAX;
+    return rc_reader_open(task->log, &config, &s->reader, err);
+}
+
+static int start(rc_sink *s, rc_error *err)
+{
+    int r = open_reader(s, err);
 
     if (r == 0)
         r = call_start(s, err);
@@ -152,23 +168,28 @@ static int start(rc_sink *s, rc_error *err)
     return r;
 }
 
-static void stop(rc_sink *s)
+/* Takes the queues away from the sink. @return false when the task is gone. */
+static bool close_queues(rc_sink *s)
 {
     rc_task *task = s->task;
+    omc_queue *list;
     rc_error err = {0};
 
-    if (s->opened && s->ops->close) {
-        omc_queue *list = omc_alloc(&s->scratch.pub, (s->queue_count + 1) * sizeof *list);
+    if (!s->opened || !s->ops->close)
+        return true;
+    list = omc_alloc(&s->scratch.pub, (s->queue_count + 1) * sizeof *list);
+    for (size_t i = 0; i < s->queue_count; i++)
+        list[i] = s->queues[i].pub;
+    rc_task_enter(task, "close");
+    if (s->ops->close(task->state, list, s->queue_count, &err) < 0)
+        rc_warn(task->who, "close of the queues failed, the task goes on: %s", err.msg);
+    return rc_task_leave(task);
+}
 
-        for (size_t i = 0; i < s->queue_count; i++)
-            list[i] = s->queues[i].pub;
-        rc_task_enter(task, "close");
-        if (s->ops->close(task->state, list, s->queue_count, &err) < 0)
-            rc_warn(task->who, "close of the queues failed, the stop goes on: %s", err.msg);
-        if (!rc_task_leave(task))
-            return;
-    }
-    rc_task_end(task, s->started ? s->ops->stop : NULL);
+static void stop(rc_sink *s)
+{
+    if (close_queues(s))
+        rc_task_end(s->task, s->started ? s->ops->stop : NULL);
 }
 
 static void release(rc_sink *s)
@@ -181,6 +202,7 @@ static void release(rc_sink *s)
     rc_reader_close(s->reader);
     rc_arena_release(&s->scratch);
     free(s->queues);
+    free(s->topics);
     free(s->message_of);
     s->task->loop = NULL;
     free(s);
@@ -237,6 +259,55 @@ static void trim(rc_sink *s)
     rc_task_trim();
 }
 
+/* Whether some topic has another list of queues now. A log that cannot say is asked later. */
+static bool topics_changed(rc_sink *s)
+{
+    rc_task *task = s->task;
+    const omc_list *names = &task->plan.options.topics;
+    rc_error err = {0};
+    rc_topic *topic;
+
+    if (rc_mono_ns(task->clock) < s->look_ns)
+        return false;
+    s->look_ns = rc_mono_ns(task->clock) + LOOK_NS;
+    for (size_t i = 0; i < names->count; i++) {
+        bool same = false;
+
+        if (rc_log_topic(task->log, names->items[i], 0, &topic, &err) < 0)
+            continue;
+        for (size_t k = 0; k < s->topic_count; k++)
+            same = same || s->topics[k] == topic;
+        if (!same) {
+            rc_info(task->who, "topic '%s' has %d queues now: they are shared out again",
+                    rc_topic_name(topic), rc_topic_queues(topic));
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Commits, gives all queues up and takes those of the present lists. */
+static int reopen(rc_sink *s, rc_error *err)
+{
+    int r = rc_sink_commit(s, err);
+
+    if (r == 0 && !close_queues(s))
+        r = -OMC_ECANCELED;
+    if (r < 0)
+        return r;
+    rc_fetch_release(s->reader, &s->fetch);
+    rc_reader_close(s->reader);
+    s->reader = NULL;
+    free(s->queues);
+    s->queues = s->current = NULL;
+    s->queue_count = s->topic_count = 0;
+    s->opened = s->dirty = false;
+    r = open_reader(s, err);
+    if (r == 0)
+        r = open_queues(s, err);
+    return r < 0 ? r : commit_first(s, err);
+}
+
 static int loop(rc_sink *s, rc_error *err)
 {
     int r = 0;
@@ -250,7 +321,7 @@ static int loop(rc_sink *s, rc_error *err)
             r = pause_sink(s, err);
             continue;
         }
-        r = fetch(s, err);
+        r = topics_changed(s) ? reopen(s, err) : fetch(s, err);
         if (r > 0) {
             r = rc_sink_deliver(s, err);
             if (r == 0 && rc_mono_ns(s->task->clock) >= rc_sink_commit_due(s, false))

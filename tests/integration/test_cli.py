@@ -120,10 +120,12 @@ def test_config_strict_false_warns_and_goes_on(make_worker):
     assert "httpPrt" in worker.said and worker.stop() == 0
 
 
-def test_a_name_server_is_refused_until_there_is_a_back_end(cli, tmp_path):
-    (tmp_path / "w.conf").write_text("namesrvAddr=127.0.0.1:9876\n")
+def test_exit_4_when_no_name_server_answers(cli, tmp_path):
+    address = f"127.0.0.1:{closed_port()}"
+    (tmp_path / "w.conf").write_text(
+        f"namesrvAddr={address}\nstorePathRootDir={tmp_path}/store\nhttpPort=0\n")
     result = cli("standalone", "-c", tmp_path / "w.conf")
-    assert result.code == 3 and "log=embedded" in result.err, result
+    assert result.code == 4 and address in result.err, result
 
 
 def test_exit_4_when_no_worker_answers(cli):

@@ -265,7 +265,9 @@ int rc_rmq_append_add(rc_append *append, rc_topic *topic, int32_t queue, const r
     int r = 0;
 
     RC_ASSERT(queue >= 0 && queue < topic->writable);
-    if (known)
+    if (append->writer->ack != RC_ACK_STORED)
+        r = rc_writer_check_ack(append->writer, topic, queue, err);
+    if (r == 0 && known)
         r = rc_eo_before_add(append, topic, queue, message->identity, &found, err);
     if (r < 0)
         return r;

@@ -187,6 +187,9 @@ struct rc_writer {
     rc_wake *wake;
     rmq_lanes *lanes;
     rc_eo *eo; /**< NULL = at least once. */
+    rc_ack ack;
+    const char **checked; /**< Brokers that have been found to keep `ack`; texts of topics. */
+    size_t checked_count;
     rc_line *lines;
     size_t line_count, line_cap;
     size_t last_line;
@@ -238,6 +241,9 @@ size_t rc_rmq_append_positions(const rc_append *append);
 int64_t rc_rmq_append_offset(const rc_append *append, rc_slot slot);
 rc_topic *rc_rmq_append_topic(const rc_append *append, rc_slot slot);
 int32_t rc_rmq_append_queue(const rc_append *append, rc_slot slot);
+/** Asks, once per writer and broker, whether the queue's broker can keep the writer's `ack`.
+ *  @thread task; may wait */
+int rc_writer_check_ack(rc_writer *writer, const rc_topic *topic, int32_t queue, rc_error *err);
 /** The writer's line of a queue, made when new. */
 size_t rc_writer_line(rc_writer *writer, rc_topic *topic, int32_t queue);
 

@@ -96,10 +96,32 @@ static void on_done(void *arg, rmq_parcel *parcel, const rc_error *err)
     (void)pthread_mutex_unlock(&writer->mu);
 }
 
+/* Stored, but not as ack.require asks: it cannot be sent again without a repeat, and it cannot be
+ * counted as done. The task ends with the broker's words; when it starts again the messages are
+ * found, and by then the slave has had time to get them. */
+static void fail_weak(rc_writer *writer, rmq_parcel *first, size_t count, const rc_error *err)
+{
+    rmq_parcel *parcel = first, *next;
+
+    rmq_lane_resolve(writer->lanes, first->topic, first->broker, first->queue_id, NULL);
+    (void)pthread_mutex_lock(&writer->mu);
+    for (; count > 0; count--, parcel = next) {
+        next = parcel->next;
+        parcel->result = -err->code;
+        rc_part_done(parcel->owner, err);
+    }
+    (void)pthread_mutex_unlock(&writer->mu);
+}
+
 static void on_unknown(void *arg, rmq_parcel *first, size_t count, const rc_error *err)
 {
     rc_writer *writer = arg;
+    int response = RMQ_ERR_RESPONSE(err);
 
+    if (response >= RMQ_R_FLUSH_DISK_TIMEOUT && response <= RMQ_R_FLUSH_SLAVE_TIMEOUT) {
+        fail_weak(writer, first, count, err);
+        return;
+    }
     rc_debug("rocketmq",
              "%s: outcome of a send to topic '%s', queue %d of broker '%s' is unknown: "
              "reading it back (%s)",
@@ -218,6 +240,43 @@ int rc_rmq_sync(rc_writer *writer, int64_t deadline_ns, rc_error *err)
     return rc_commit_wait(writer, deadline_ns, err);
 }
 
+/* ---- what brokers promise -------------------------------------------------------------------- */
+
+static int check_broker(rc_writer *writer, const char *broker, rc_error *err)
+{
+    rmq_client *client = writer->log->client;
+    rmq_cluster_info *info = NULL;
+    const char *master = NULL;
+    int r = rmq_cluster_info_get(client, &info, err);
+
+    for (size_t i = 0; r == 0 && i < info->count; i++)
+        if (info->brokers[i].id == 0 && strcmp(info->brokers[i].name, broker) == 0)
+            master = info->brokers[i].address;
+    if (r == 0 && !master)
+        r = rc_fail_retriable(err, OMC_ECONNECT, "broker '%s' has no master now", broker);
+    if (r == 0)
+        r = rmq_ack_check(client, broker, master, (enum rmq_ack)writer->ack, err);
+    rmq_free(info);
+    return r < 0 ? rc_wrap(err, r, "key 'ack.require'") : 0;
+}
+
+int rc_writer_check_ack(rc_writer *writer, const rc_topic *topic, int32_t queue, rc_error *err)
+{
+    const char *broker = topic->queues[queue].broker;
+    int r;
+
+    for (size_t i = 0; i < writer->checked_count; i++)
+        if (strcmp(writer->checked[i], broker) == 0)
+            return 0;
+    r = check_broker(writer, broker, err);
+    if (r < 0)
+        return r;
+    writer->checked =
+        rc_realloc(writer->checked, (writer->checked_count + 1) * sizeof *writer->checked);
+    writer->checked[writer->checked_count++] = broker;
+    return 0;
+}
+
 /* ---- open and close -------------------------------------------------------------------------- */
 
 static rmq_lanes_config lanes_config(rc_writer *writer, const rc_writer_config *config,
@@ -259,6 +318,7 @@ static void destroy(rc_writer *writer)
     (void)pthread_cond_destroy(&writer->cond);
     (void)pthread_mutex_destroy(&writer->mu);
     free(writer->lines);
+    free(writer->checked);
     free(writer->name);
     free(writer->connector);
     free(writer);
@@ -281,6 +341,7 @@ int rc_rmq_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **
     writer->commit_interval_ms =
         config->commit_interval_ms ? config->commit_interval_ms : COMMIT_INTERVAL_DEFAULT_MS;
     writer->wake = config->wake;
+    writer->ack = config->ack;
     (void)pthread_mutex_init(&writer->mu, NULL);
     rc_cond_init(&writer->cond);
     (void)snprintf(group, sizeof group, "connect-producer");
