@@ -241,6 +241,7 @@ static void test_send_wait(void **state)
     fakemq_message_free(m);
     assert_int_equal(rmq_producer_send_wait(k->producer, &target, &message, &result, &err), 0);
     assert_int_equal(result.queue_offset, 1);
+    assert_int_equal(rmq_producer_flush(k->producer, -1, &err), 0);
     assert_int_equal(rmq_producer_pending_bytes(k->producer), 0);
     end(k);
 }
