@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Offsets of one queue: ends, by time, and a group's. */
+#include "rocketmq/admin_impl.h"
+
+#include <string.h>
+
+/* Asks a queue's broker for one number. @return 0, `also`, or < 0. */
+static int ask_offset(rmq_client *client, int code, const rmq_queue *queue, bool slave,
+                      const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
+                      rc_error *err)
+{
+    ADMIN_CALL call;
+    char address[RMQ_ADDRESS_MAX] = "";
+    char subject[300];
+    char wire[256];
+    int r;
+
+    admin_call_init(&call, client, code, queue->broker, address);
+    r = admin_topic_broker(client, queue, slave, address, err);
+    if (r < 0)
+        return r;
+    (void)snprintf(subject, sizeof subject, "topic '%s' queue %d", queue->topic, queue->id);
+    call.subject = subject;
+    admin_text(&call, "topic", rmq_client_wire_name(client, queue->topic, wire));
+    admin_number(&call, "queueId", queue->id);
+    for (size_t i = 0; i < more_count; i++)
+        admin_text(&call, more[i].name, more[i].value);
+    r = admin_ask(&call, also, err);
+    if (r != 0 || !ret)
+        return r;
+    r = rmq_header_int(&call.answer.frame.header, "offset", ret, err);
+    return r < 0 ? rc_wrap(err, r, "%s at broker %s", subject, queue->broker) : 0;
+}
+
+int rmq_offset_min(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err)
+{
+    return ask_offset(client, RMQ_GET_MIN_OFFSET, queue, true, NULL, 0, 0, ret, err);
+}
+
+int rmq_offset_max(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err)
+{
+    return ask_offset(client, RMQ_GET_MAX_OFFSET, queue, true, NULL, 0, 0, ret, err);
+}
+
+int rmq_offset_by_time(rmq_client *client, const rmq_queue *queue, int64_t wall_ms, int64_t *ret,
+                       rmq_error *err)
+{
+    char text[24];
+    const rmq_text_pair more = {"timestamp", text};
+
+    (void)snprintf(text, sizeof text, "%lld", (long long)wall_ms);
+    return ask_offset(client, RMQ_SEARCH_OFFSET_BY_TIMESTAMP, queue, false, &more, 1, 0, ret, err);
+}
+
+int rmq_offset_committed(rmq_client *client, const char *group, const rmq_queue *queue,
+                         int64_t *ret, rmq_error *err)
+{
+    char wire[256];
+    /* Without the second field a young queue of a new group answers 0 (protocol §9). */
+    const rmq_text_pair more[] = {{"consumerGroup", wire}, {"setZeroIfNotFound", "false"}};
+    int r = admin_name(client, "group", group, ADMIN_GROUP_MAX, wire, err);
+
+    r = r < 0 ? r
+              : ask_offset(client, RMQ_QUERY_CONSUMER_OFFSET, queue, false, more, RC_COUNT(more),
+                           RMQ_R_QUERY_NOT_FOUND, ret, err);
+    if (r == RMQ_R_QUERY_NOT_FOUND)
+        *ret = -1;
+    return r < 0 ? r : 0;
+}
+
+int rmq_offset_commit(rmq_client *client, const char *group, const rmq_queue *queue, int64_t offset,
+                      rmq_error *err)
+{
+    char wire[256];
+    char text[24];
+    const rmq_text_pair more[] = {{"consumerGroup", wire}, {"commitOffset", text}};
+    int r = admin_name(client, "group", group, ADMIN_GROUP_MAX, wire, err);
+
+    if (r == 0 && offset < 0)
+        r = rc_fail(err, OMC_EINVAL, "group '%s': an offset to commit is 0 or more, not %lld",
+                    group, (long long)offset);
+    (void)snprintf(text, sizeof text, "%lld", (long long)offset);
+    r = r < 0 ? r
+              : ask_offset(client, RMQ_UPDATE_CONSUMER_OFFSET, queue, false, more, RC_COUNT(more),
+                           0, NULL, err);
+    return r < 0 ? rc_wrap(err, r, "commit offset %lld of group '%s'", (long long)offset,
+                           group ? group : "")
+                 : 0;
+}
