@@ -360,7 +360,9 @@ static bool expire(rmq_call *call)
         call->expired = true;
         return true;
     }
-    (void)snprintf(text, sizeof text, "no answer within %lld ms", (long long)call->timeout_ms);
+    (void)snprintf(text, sizeof text,
+                   "no answer within %lld ms: the peer is busy, stuck or cut off",
+                   (long long)call->timeout_ms);
     rmq_call_fail(call, OMC_ETIMEDOUT, OMC_ERR_RETRIABLE | RMQ_ERR_UNKNOWN_OUTCOME, text);
     return false;
 }
