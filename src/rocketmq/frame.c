@@ -96,17 +96,39 @@ static bool take(reader *r, char c)
     return true;
 }
 
+/* The first '"' or '\\' in [at, end), or end. Eight bytes at a time: most of a header is text. */
+static const char *text_stop(const char *at, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101u;
+
+    while (end - at >= 8) {
+        uint64_t word, quote, slash, found;
+
+        memcpy(&word, at, sizeof word);
+        quote = word ^ ones * '"';
+        slash = word ^ ones * '\\';
+        /* The lowest marked byte is a zero of its word, so a hit; higher marks may be false. */
+        found = (((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & ones << 7;
+        if (found)
+            return at + __builtin_ctzll(found) / 8;
+        at += sizeof word;
+    }
+    while (at < end && *at != '"' && *at != '\\')
+        at++;
+    return at;
+}
+
 /* The end of a text whose first byte is at r->at, or NULL; tells whether there are escapes. */
 static const char *text_end(const reader *r, bool *escaped)
 {
-    const char *at = r->at;
+    const char *at = text_stop(r->at, r->end);
 
     *escaped = false;
-    for (; at < r->end && *at != '"'; at++) {
-        if (*at != '\\')
-            continue;
+    while (at < r->end && *at == '\\') {
         *escaped = true;
-        at++;
+        if (r->end - at < 2)
+            return NULL;
+        at = text_stop(at + 2, r->end);
     }
     return at < r->end ? at : NULL;
 }

@@ -139,12 +139,14 @@ static rmq_slice *own_member(rmq_message *ret, rmq_slice name)
 static void parse_properties(rc_slice text, omc_arena *arena, rmq_message *ret)
 {
     size_t count = count_properties(text);
-    rmq_property *table = omc_alloc(arena, count * sizeof *table);
-    rmq_property *at = table;
     rmq_slice name = {NULL, 0}, value = {NULL, 0};
+    rmq_property *table, *at;
     rmq_slice *member;
     int r;
 
+    if (count == 0)
+        return;
+    at = table = omc_alloc(arena, count * sizeof *table);
     while ((r = rmq_property_next(&text, &name, &value)) != 0) {
         if (r < 0)
             continue;
@@ -277,7 +279,7 @@ int rmq_inner_batch(const rmq_stored *stored, size_t body_max, omc_arena *arena,
         r = count_items(items, &count, err);
     if (r < 0)
         return wrap_body(stored, r, err);
-    messages = omc_alloc(arena, count * sizeof *messages);
+    messages = count ? omc_alloc(arena, count * sizeof *messages) : NULL;
     for (size_t k = 0; k < count; k++) {
         rmq_message *message = &messages[k];
 

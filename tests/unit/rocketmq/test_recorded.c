@@ -18,8 +18,8 @@ static struct {
     int frames, binary, messages, compressed, items, jsons;
 } seen;
 
-/* Request code by opaque: replies do not say what they answer. */
-static int asked[1 << 16];
+/* Request code by direction and opaque: replies do not say what they answer. */
+static int asked[2][1 << 16];
 static rc_arena arena;
 static const char *file_name;
 
@@ -147,28 +147,39 @@ static void check_json(rc_slice body)
     seen.jsons++;
 }
 
+/* Lines "key=value". */
+static bool holds_lines(int request)
+{
+    return request == RMQ_GET_BROKER_CONFIG || request == 25; /* UPDATE_BROKER_CONFIG */
+}
+
 static bool holds_messages(int request)
 {
     return request == RMQ_PULL_MESSAGE || request == RMQ_LITE_PULL_MESSAGE ||
            request == RMQ_QUERY_MESSAGE || request == RMQ_VIEW_MESSAGE_BY_ID;
 }
 
-static void check_body(const rmq_frame *frame)
+/* Requests of the broker that bring a message: 39, and 309 CONSUME_MESSAGE_DIRECTLY. */
+static bool brings_message(int request)
+{
+    return request == RMQ_CHECK_TRANSACTION_STATE || request == 309;
+}
+
+static void check_body(const rmq_frame *frame, bool to_client)
 {
     const rmq_header *header = &frame->header;
-    int request = header->flag & RMQ_FLAG_REPLY ? asked[header->opaque & 0xFFFF] : header->code;
+    bool reply = header->flag & RMQ_FLAG_REPLY;
+    int request = reply ? asked[!to_client][header->opaque & 0xFFFF] : header->code;
 
     if (frame->body.len == 0)
         return;
-    if (header->flag & RMQ_FLAG_REPLY && holds_messages(request))
-        check_messages(frame->body);
-    else if (request == RMQ_CHECK_TRANSACTION_STATE)
+    if (reply ? holds_messages(request) : brings_message(request))
         check_messages(frame->body);
     else if (request == RMQ_SEND_BATCH_MESSAGE)
         check_items(frame);
     else if (request == RMQ_SEND_MESSAGE_V2)
         check_single(frame);
-    else
+    else if (!holds_lines(request))
         check_json(frame->body);
 }
 
@@ -189,11 +200,11 @@ static void replay(const char *name, rc_slice file)
         assert_int_equal(len, record.frame.len);
         if (rmq_frame_parse(bytes, len, &arena.pub, &frame, &err) < 0)
             fail_msg("%s: %s", name, err.msg);
-        if (!record.to_client)
-            asked[frame.header.opaque & 0xFFFF] = frame.header.code;
+        if (!(frame.header.flag & RMQ_FLAG_REPLY))
+            asked[record.to_client][frame.header.opaque & 0xFFFF] = frame.header.code;
         write_again(&frame, RMQ_JSON);
         write_again(&frame, RMQ_BINARY);
-        check_body(&frame);
+        check_body(&frame, record.to_client);
         seen.frames++;
         seen.binary += bytes[4] == RMQ_BINARY;
         rc_arena_reset(&arena, (size_t)1 << 20);
