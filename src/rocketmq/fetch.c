@@ -240,6 +240,7 @@ static int decode(decoding *d, rc_slice *body, rc_error *err)
 
 typedef struct line {
     rmq_client *client;
+    enum rmq_log_level level;
     char *text;
 } line;
 
@@ -247,7 +248,7 @@ static void say_line(void *arg)
 {
     line *l = arg;
 
-    rmq_client_say(l->client, RMQ_LOG_ERROR, "%s", l->text);
+    rmq_client_say(l->client, l->level, "%s", l->text);
     free(l->text);
     free(l);
 }
@@ -258,6 +259,7 @@ static void tell_damage(const decoding *d)
     line *l = rc_malloc(sizeof *l);
 
     l->client = d->consumer->client;
+    l->level = RMQ_LOG_ERROR;
     l->text =
         rc_format("topic %s, queue %d of broker %s: %zu message%s left out because the body "
                   "cannot be read, the first at offset %" PRId64 ": %s",
@@ -392,6 +394,7 @@ static void follow_proposal(rmq_tap *tap)
     rmq_handed *mark = hand_out(tap);
 
     l->client = consumer->client;
+    l->level = RMQ_LOG_WARN;
     l->text = rc_format("group %s goes on at offset %" PRId64 " as the broker proposes: %s",
                         consumer->group, tap->event_offset, tap->event_error->msg);
     mark->next_offset = tap->event_offset;

@@ -77,7 +77,7 @@ static json_t *queue_json(const rmq_tap *tap)
                      "topic", tap->sub->wire);
 }
 
-/* One `{queue}:<value>` of a table whose keys are objects, as Java writes and reads it. */
+/* A key of a table whose keys are objects, as Java writes and reads it. */
 static void put_queue(rc_buf *buf, const rmq_tap *tap, const char *between)
 {
     json_t *queue = queue_json(tap);
@@ -88,12 +88,13 @@ static void put_queue(rc_buf *buf, const rmq_tap *tap, const char *between)
     rc_buf_str(buf, text);
 }
 
-static void positions(rmq_consumer *consumer, rc_slice topic, rc_buf *buf)
+/* `{queue}:<before><consumed><after>` of all queues of `topic`, of all topics when empty. */
+static void put_table(rmq_consumer *consumer, rc_slice topic, const char *before, const char *after,
+                      rc_buf *buf)
 {
     const char *between = "";
     rmq_tap *tap, *tmp;
 
-    rc_buf_str(buf, "{\"messageQueueTable\":{");
     HASH_ITER(hh, consumer->taps, tap, tmp)
     {
         int64_t consumed;
@@ -104,31 +105,44 @@ static void positions(rmq_consumer *consumer, rc_slice topic, rc_buf *buf)
         consumed = tap->consumed;
         pthread_mutex_unlock(&consumer->mu);
         put_queue(buf, tap, between);
-        rc_buf_printf(buf, ":%" PRId64, RC_MAX(consumed, 0));
+        rc_buf_printf(buf, ":%s%" PRId64 "%s", before, RC_MAX(consumed, 0), after);
         between = ",";
     }
+}
+
+static void positions(rmq_consumer *consumer, rc_slice topic, rc_buf *buf)
+{
+    rc_buf_str(buf, "{\"messageQueueTable\":{");
+    put_table(consumer, topic, "", "", buf);
     rc_buf_str(buf, "}}");
+}
+
+static void put_json(rc_buf *buf, const char *name, json_t *value)
+{
+    RC_AUTO_FREE char *text = json_dumps(value, JSON_COMPACT);
+
+    json_decref(value);
+    rc_buf_printf(buf, "\"%s\":%s,", name, text);
 }
 
 static void report(rmq_consumer *consumer, rc_buf *buf)
 {
-    const rmq_client_config *settings = rmq_client_settings(consumer->client);
-    json_t *properties =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "PROP_CLIENT_VERSION", "V5_5_0",
-                  "PROP_CONSUME_TYPE", "CONSUME_PASSIVELY", "PROP_NAMESERVER_ADDR",
-                  settings->namesrv, "PROP_CONSUMER_START_TIMESTAMP", "0",
-                  "PROP_THREADPOOL_CORE_SIZE", "1", "PROP_CONSUMEORDERLY", "false");
-    json_t *subs = json_array(), *body;
-    RC_AUTO_FREE char *text = NULL;
+    json_t *subs = json_array();
     rmq_subscription *sub;
 
     for (sub = consumer->subs; sub; sub = sub->next)
         json_array_append_new(subs, rmq_subscription_json(sub));
-    body = json_pack("{s:o, s:o, s:{}, s:{}}", "properties", properties, "subscriptionSet", subs,
-                     "mqTable", "statusTable");
-    text = json_dumps(body, JSON_COMPACT);
-    json_decref(body);
-    rc_buf_str(buf, text);
+    rc_buf_str(buf, "{");
+    put_json(buf, "properties",
+             json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "PROP_CLIENT_VERSION", "V5_5_0",
+                       "PROP_CONSUME_TYPE", "CONSUME_PASSIVELY", "PROP_NAMESERVER_ADDR",
+                       rmq_client_settings(consumer->client)->namesrv,
+                       "PROP_CONSUMER_START_TIMESTAMP", "0", "PROP_THREADPOOL_CORE_SIZE", "1",
+                       "PROP_CONSUMEORDERLY", "false"));
+    put_json(buf, "subscriptionSet", subs);
+    rc_buf_str(buf, "\"mqTable\":{"); /* tools show by it who reads which queue */
+    put_table(consumer, omc_slice_of(NULL, 0), "{\"commitOffset\":", "}", buf);
+    rc_buf_str(buf, "},\"statusTable\":{}}");
 }
 
 bool rmq_group_asked(void *arg, rmq_remote *remote, const rmq_frame *frame)

@@ -265,6 +265,7 @@ static void lost(rmq_tap *tap, const rc_error *why)
 {
     if (tap->consumer->group_mode) {
         tap->backoff_ms = RMQ_BACKOFF_MAX_MS;
+        tap->gone_answers = 0; /* asked anew each time */
         rmq_tap_retry(tap, why);
         return;
     }
@@ -590,8 +591,9 @@ static void again_at_once(rmq_tap *tap, const pulled *what, bool at_slave)
     rmq_tap_retry(tap, NULL);
 }
 
-static void moved(rmq_tap *tap, const pulled *what, bool at_slave)
+static void moved(rmq_tap *tap, const pulled *what, bool at_slave, rc_slice remark)
 {
+    const char *cure = tap->consumer->group_mode ? "" : "; seek to go on";
     rc_error err = {0};
 
     if (at_slave && what->min >= 0 && tap->pull_offset >= what->min) {
@@ -604,12 +606,19 @@ static void moved(rmq_tap *tap, const pulled *what, bool at_slave)
         rmq_tap_retry(tap, &err);
         return;
     }
-    (void)rc_fail(&err, OMC_ENOTFOUND,
-                  "offset %" PRId64 " of topic %s, queue %d of broker %s does not exist (any "
-                  "more): the broker keeps %" PRId64 " to %" PRId64 ", and proposes %" PRId64
-                  "; seek to go on",
-                  tap->pull_offset, tap->queue.topic, tap->queue.id, tap->queue.broker, what->min,
-                  what->max, what->next);
+    if (omc_slice_is(remark, "OFFSET_RESET"))
+        (void)rc_fail(&err, OMC_ENOTFOUND,
+                      "an administrator has reset topic %s, queue %d of broker %s for group %s "
+                      "from offset %" PRId64 " to %" PRId64 "%s",
+                      tap->queue.topic, tap->queue.id, tap->queue.broker, tap->consumer->group,
+                      tap->pull_offset, what->next, cure);
+    else
+        (void)rc_fail(&err, OMC_ENOTFOUND,
+                      "offset %" PRId64 " of topic %s, queue %d of broker %s does not exist (any "
+                      "more): the broker keeps %" PRId64 " to %" PRId64 ", and proposes %" PRId64
+                      "%s",
+                      tap->pull_offset, tap->queue.topic, tap->queue.id, tap->queue.broker,
+                      what->min, what->max, what->next, cure);
     pthread_mutex_lock(&tap->consumer->mu);
     tap->min_offset = what->min;
     tap->max_offset = what->max;
@@ -714,7 +723,7 @@ static void answered(rmq_tap *tap, const rmq_pull *pull, const rmq_reply *reply)
     else if (header->code == RMQ_R_PULL_RETRY_IMMEDIATELY)
         again_at_once(tap, &what, pull->at_slave);
     else
-        moved(tap, &what, pull->at_slave);
+        moved(tap, &what, pull->at_slave, header->remark);
 }
 
 static void on_pulled(void *arg, const rmq_reply *reply)

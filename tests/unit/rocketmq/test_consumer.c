@@ -426,6 +426,34 @@ static void test_slave_when_master_is_gone(void **state)
     rig_free(r);
 }
 
+static void test_slave_as_suggested(void **state)
+{
+    const fakemq_config with_slaves = {.slaves = true};
+    const fakemq_rule refused = {.action = FAKEMQ_REFUSE,
+                                 .request = PULL,
+                                 .broker = "broker-0-slave",
+                                 .code = 2,
+                                 .remark = "slaveReadEnable is false"};
+
+    (void)state;
+    for (int follow = 0; follow < 3; follow++) {
+        const rmq_consumer_config config = {.poll_ms = 1000, .read_slaves = follow > 0};
+        rig *r = start(&with_slaves, &config);
+
+        if (follow == 2) /* then the master is read, and the slave left in peace */
+            fakemq_fault(r->mq, &refused);
+        fakemq_fill(r->mq, "T", "broker-0", 0, 500);
+        fakemq_suggest(r->mq, "broker-0", 1);
+        rig_add(r, "broker-0", 0, 0);
+        rig_read(r, 500);
+        if (follow == 1)
+            assert_true(fakemq_requests(r->mq, PULL, "broker-0-slave") > 10);
+        else
+            assert_int_equal(fakemq_requests(r->mq, PULL, "broker-0-slave"), follow / 2);
+        rig_free(r);
+    }
+}
+
 typedef struct fault_case {
     const char *name;
     fakemq_rule rule;
@@ -658,6 +686,7 @@ int main(void)
         cmocka_unit_test(test_added_queues),
         cmocka_unit_test(test_killed_and_back),
         cmocka_unit_test(test_slave_when_master_is_gone),
+        cmocka_unit_test(test_slave_as_suggested),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_swallowed),
         cmocka_unit_test(test_close_with_polls),
