@@ -72,7 +72,11 @@ static void put_frame(int fd, const char *head, const void *body, size_t body_le
 
 static bool get(int fd, void *to, size_t len)
 {
-    return len == 0 || recv(fd, to, len, MSG_WAITALL) == (ssize_t)len;
+    ssize_t n = len ? recv(fd, to, len, MSG_WAITALL) : 0;
+
+    if (n < 0 && errno == EAGAIN)
+        fail_msg("nothing came for 20 s");
+    return n == (ssize_t)len;
 }
 
 static void release(reply *got)
@@ -576,6 +580,28 @@ static void silent_faults(void **state)
     fakemq_stop(mq);
 }
 
+static bool stored_one(fakemq *mq, void *arg)
+{
+    (void)arg;
+    return fakemq_max_offset(mq, "T", "broker-0", 0) == 1;
+}
+
+/** A broker goes on with what lies in its queue when the client is gone. */
+static void held_outlives_its_connection(void **state)
+{
+    fakemq *mq = fakemq_start(NULL);
+    int fd = dial(broker_port(mq, "0"));
+
+    (void)state;
+    fakemq_topic(mq, "T", 1);
+    fakemq_fault(mq, &(fakemq_rule){.action = FAKEMQ_HOLD, .request = 310, .ms = 100});
+    ask_body(fd, 310, 1, 0, SEND("T", "0"), "x", 1);
+    close(fd);
+    fakemq_wait(mq, stored_one, NULL, "the held send");
+    assert_int_equal(fakemq_connections(mq, "broker-0"), 0);
+    fakemq_stop(mq);
+}
+
 /** Rules count what they match: the third and fourth send to T are hit, others never. */
 static void rules_pick(void **state)
 {
@@ -682,6 +708,8 @@ static void frozen(void **state)
     assert_true(other >= 0);
     ask(other, 30, "\"topic\":\"T\",\"queueId\":\"0\"");
     ask_body(fd, 30, 8, 0, "\"topic\":\"T\",\"queueId\":\"0\"", NULL, 0);
+    fakemq_disconnect_all(mq, "namesrv-0"); /* Its thread goes around with all this at hand. */
+    fakemq_disconnect_all(mq, "namesrv-0");
     assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
     assert_int_equal(fakemq_requests(mq, 30, NULL), 0);
     fakemq_freeze(mq, "broker-0", false);
@@ -934,25 +962,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes_are_told), /* First: it forks before there are threads. */
-        cmocka_unit_test(recorded_exchanges),
-        cmocka_unit_test(codes),
-        cmocka_unit_test(too_large),
-        cmocka_unit_test(batches),
-        cmocka_unit_test(long_polls),
-        cmocka_unit_test(groups),
-        cmocka_unit_test(answers_of_clients),
-        cmocka_unit_test(what_faults_look_like),
-        cmocka_unit_test(silent_faults),
-        cmocka_unit_test(rules_pick),
-        cmocka_unit_test(shuffled),
-        cmocka_unit_test(kill_and_revive),
-        cmocka_unit_test(frozen),
-        cmocka_unit_test(ends_of_queues),
-        cmocka_unit_test(settings),
-        cmocka_unit_test(log_of_requests),
-        cmocka_unit_test(forms),
-        cmocka_unit_test(signatures),
-        cmocka_unit_test(tls),
+        cmocka_unit_test(recorded_exchanges), cmocka_unit_test(codes),
+        cmocka_unit_test(too_large),          cmocka_unit_test(batches),
+        cmocka_unit_test(long_polls),         cmocka_unit_test(groups),
+        cmocka_unit_test(answers_of_clients), cmocka_unit_test(what_faults_look_like),
+        cmocka_unit_test(silent_faults),      cmocka_unit_test(held_outlives_its_connection),
+        cmocka_unit_test(rules_pick),         cmocka_unit_test(shuffled),
+        cmocka_unit_test(kill_and_revive),    cmocka_unit_test(frozen),
+        cmocka_unit_test(ends_of_queues),     cmocka_unit_test(settings),
+        cmocka_unit_test(log_of_requests),    cmocka_unit_test(forms),
+        cmocka_unit_test(signatures),         cmocka_unit_test(tls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
