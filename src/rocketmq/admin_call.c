@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define DESCRIBED_MAX 900
+
 void admin_call_init(admin_call *call, rmq_client *client, int code, const char *broker,
                      const char *address)
 {
@@ -41,20 +43,18 @@ void admin_number(admin_call *call, const char *name, int64_t value)
     admin_text(call, name, text);
 }
 
-/* "GET_MAX_OFFSET of topic 'T' at broker-0 (127.0.0.1:10911)" */
+/* "GET_MAX_OFFSET of topic 'T' at broker broker-0 (127.0.0.1:10911)" */
 static void describe(const admin_call *call, char *out, size_t size)
 {
     char name[32];
+    char where[512] = "the name server";
 
-    (void)snprintf(out, size, "%s%s%s at %s%s%s%s", rmq_request_name(call->code, name),
-                   *call->subject ? " of " : "", call->subject,
-                   call->broker    ? "broker "
-                   : call->address ? ""
-                                   : "the name server",
-                   call->broker    ? call->broker
-                   : call->address ? call->address
-                                   : "",
-                   call->broker ? " " : "", call->broker ? call->address : "");
+    if (call->broker)
+        (void)snprintf(where, sizeof where, "broker %s (%s)", call->broker, call->address);
+    else if (call->address)
+        (void)snprintf(where, sizeof where, "name server %s", call->address);
+    (void)snprintf(out, size, "%s%s%s at %s", rmq_request_name(call->code, name),
+                   *call->subject ? " of " : "", call->subject, where);
 }
 
 int admin_send(admin_call *call, rc_error *err)
@@ -67,7 +67,7 @@ int admin_send(admin_call *call, rc_error *err)
                                  .body_parts = call->body.len ? 1 : 0,
                                  .timeout_ms =
                                      rmq_client_settings(call->client)->request_timeout_ms};
-    char what[512];
+    char what[DESCRIBED_MAX];
     int r;
 
     admin_call_release(call);
@@ -85,7 +85,7 @@ int admin_send(admin_call *call, rc_error *err)
 int admin_refused(const admin_call *call, rc_error *err)
 {
     const rmq_header *header = &call->answer.frame.header;
-    char what[512];
+    char what[DESCRIBED_MAX];
 
     describe(call, what, sizeof what);
     return rmq_fail_response(err, header->code, header->remark, what);
@@ -100,7 +100,7 @@ int admin_ask(admin_call *call, int also, rc_error *err)
 
 int admin_json(const admin_call *call, json_t **ret, rc_error *err)
 {
-    char what[512];
+    char what[DESCRIBED_MAX];
     int r = rmq_json_parse(call->answer.frame.body, ret, err);
 
     if (r == 0)

@@ -156,7 +156,7 @@ static int delete_from_name_servers(rmq_client *client, const char *topic, const
     char *save = NULL;
     int r = 0;
 
-    for (char *at = strtok_r(list, "; ", &save); at && r == 0; at = strtok_r(NULL, "; ", &save))
+    for (char *at = strtok_r(list, "; \t", &save); at && r == 0; at = strtok_r(NULL, "; \t", &save))
         r = delete_at(client, RMQ_DELETE_TOPIC_IN_NAMESRV, topic, wire, NULL, at, err);
     return r;
 }
