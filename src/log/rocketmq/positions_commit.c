@@ -86,6 +86,7 @@ static void on_committed(void *arg, int result, const rc_error *err)
         rc_position_table_put(writer->log->table, &record);
     (void)pthread_mutex_lock(&writer->mu);
     HASH_FIND_STR(writer->positions, c->partition, position);
+    RC_ASSERT(position); /* entries stay as long as the writer does */
     position->sending = false;
     if (result < 0) {
         position->changed = true; /* comes again with the next round */

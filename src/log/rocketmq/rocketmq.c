@@ -4,7 +4,7 @@
 
 #include "base/diag.h"
 
-#define POSITION_DELIVERY_MS 30000
+#define POSITION_DELIVERY_MS 10000
 
 static const rc_log_ops ops;
 
