@@ -34,6 +34,20 @@ static size_t key_of(const rmq_parcel *parcel, char key[KEY_MAX])
     return topic + broker + sizeof parcel->queue_id;
 }
 
+static rmq_lane_broker *broker_of(rmq_lanes *set, const char *name)
+{
+    size_t len = strlen(name);
+    rmq_lane_broker *broker;
+
+    HASH_FIND(hh, set->brokers, name, len, broker);
+    if (!broker) {
+        broker = rc_calloc(1, sizeof *broker + len + 1);
+        memcpy(broker->name, name, len + 1);
+        HASH_ADD_KEYPTR(hh, set->brokers, broker->name, len, broker);
+    }
+    return broker;
+}
+
 static rmq_lane *lane_new(rmq_lanes *set, const rmq_parcel *parcel, const char *key, size_t len)
 {
     rmq_lane *lane = rc_calloc(1, sizeof *lane + len);
@@ -44,6 +58,7 @@ static rmq_lane *lane_new(rmq_lanes *set, const rmq_parcel *parcel, const char *
     lane->topic = lane->key;
     lane->broker = lane->key + strlen(lane->key) + 1;
     lane->queue_id = parcel->queue_id;
+    lane->to = broker_of(set, lane->broker);
     rmq_lane_template(lane);
     HASH_ADD_KEYPTR(hh, set->lanes, lane->key, len, lane);
     return lane;
@@ -63,7 +78,14 @@ static void finish(rmq_lanes *set)
 {
     void (*closed)(void *arg) = set->closed;
     void *arg = set->closed_arg;
+    rmq_lane_broker *broker;
+    rmq_lane_broker *next;
 
+    HASH_ITER(hh, set->brokers, broker, next)
+    {
+        HASH_DEL(set->brokers, broker);
+        free(broker);
+    }
     rc_loop_timer_free(set->close_timer);
     (void)pthread_mutex_destroy(&set->mu);
     rmq_client_let_go(set->client);

@@ -47,9 +47,22 @@ typedef struct rmq_send {
     rc_error err; /**< Why it was not stored by the last try. */
 } rmq_send;
 
+/** What people are told about a broker, for all lanes to it together. */
+typedef struct rmq_lane_broker {
+    UT_hash_handle hh;
+    int in_way;        /**< Lanes that something is in the way of. */
+    bool trouble;      /**< One of them for more than a second. */
+    int64_t since_ns;  /**< When the first was stopped. */
+    int64_t said_ns;   /**< When the log was told last; 0 = never. */
+    int64_t again;     /**< Sends tried again since then, */
+    int64_t again_all; /**< and since since_ns. */
+    char name[];
+} rmq_lane_broker;
+
 struct rmq_lane {
     UT_hash_handle hh;
     rmq_lanes *set;
+    rmq_lane_broker *to;
     rmq_lane *next_dirty;
     bool dirty;
     bool asking; /**< A route is asked for; the lane stays until the answer. */
@@ -66,12 +79,9 @@ struct rmq_lane {
     bool alone_doubt;
     rc_loop_timer *timer; /**< Made when first needed. */
     /* What is in the way: */
-    char *route_why;   /**< Last error of the name server; NULL = none. */
-    char *trouble;     /**< In the way for more than a second; NULL = nothing. */
-    int64_t in_way_ns; /**< Since when; 0 = nothing. */
-    int64_t said_ns;   /**< When the log was told last; 0 = not since it last worked. */
-    int64_t again;     /**< Sends tried again since then. */
-    int64_t again_all; /**< And since something is in the way. */
+    char *route_why;                   /**< Last error of the name server; NULL = none. */
+    char *trouble;                     /**< In the way for more than a second; NULL = nothing. */
+    int64_t in_way_ns;                 /**< Since when; 0 = nothing. */
     rmq_field fields[RMQ_SEND_FIELDS]; /**< Template: few of them change from send to send. */
     char queue_text[12], sys_flag_text[12], born_text[24], flag_text[12];
 };
@@ -81,6 +91,7 @@ struct rmq_lanes {
     rmq_lanes_config config;
     char *who, *group, *create_from;
     rmq_lane *lanes;
+    rmq_lane_broker *brokers; /**< Kept: there are few. */
     uint64_t random;
     rmq_lane *dirty;    /**< Have got parcels and are not pumped yet. */
     rmq_lane *troubled; /**< Whose text the owner was told last; NULL = none. */

@@ -13,7 +13,7 @@
 
 #include <utlist.h>
 
-/** The log hears of one lane at most so often. */
+/** The log hears of one broker at most so often. */
 #define SAY_NS (INT64_C(5) * 1000000000)
 /** In the way for so long: trouble. */
 #define TROUBLE_NS INT64_C(1000000000)
@@ -52,45 +52,60 @@ static void tell_trouble(rmq_lane *lane, const char *text)
 void rmq_lane_clear(rmq_lane *lane)
 {
     rmq_lanes *set = lane->set;
-    char name[320];
+    rmq_lane_broker *to = lane->to;
     char took[32];
 
     if (lane->in_way_ns == 0)
         return;
-    if (lane->trouble) {
-        int64_t ms = (rmq_lane_now_ns() - lane->in_way_ns) / 1000000;
-
-        free(RC_TAKE(lane->trouble));
-        rmq_client_say(set->client, RMQ_LOG_INFO, "%s: %s goes on after %s, %lld tries", set->who,
-                       rmq_lane_name(lane, name), rc_format_duration(ms, took),
-                       (long long)lane->again_all);
-        if (set->troubled == lane)
-            hand_over_trouble(set);
-    }
     lane->in_way_ns = 0;
-    lane->again_all = 0;
+    free(RC_TAKE(lane->trouble));
+    if (set->troubled == lane)
+        hand_over_trouble(set);
+    if (--to->in_way > 0)
+        return;
+    if (to->trouble)
+        rmq_client_say(set->client, RMQ_LOG_INFO,
+                       "%s: sends to %s go on after %s; %lld were tried again", set->who, to->name,
+                       rc_format_duration((rmq_lane_now_ns() - to->since_ns) / 1000000, took),
+                       (long long)to->again_all);
+    to->trouble = false;
+    to->again_all = 0;
+}
+
+static void warn(const rmq_send *send)
+{
+    const rmq_lane *lane = send->lane;
+    rmq_lane_broker *to = lane->to;
+    int64_t now = rmq_lane_now_ns();
+
+    if (to->said_ns && now - to->said_ns < SAY_NS)
+        return;
+    rmq_client_say(lane->set->client, RMQ_LOG_WARN, "%s: %s; %lld send%s to %d queue%s of %s %s",
+                   lane->set->who, send->err.msg, (long long)to->again, to->again == 1 ? "" : "s",
+                   to->in_way, to->in_way == 1 ? "" : "s", to->name,
+                   to->said_ns ? "tried again since the last such line" : "to be tried again");
+    to->said_ns = now;
+    to->again = 0;
 }
 
 /* A try of `send` has come to nothing, for send->err. */
 static void in_the_way(rmq_send *send)
 {
     rmq_lane *lane = send->lane;
-    rmq_lanes *set = lane->set;
-    int64_t now = rmq_lane_now_ns();
+    rmq_lane_broker *to = lane->to;
 
-    lane->again++;
-    lane->again_all++;
-    if (lane->in_way_ns == 0)
+    to->again++;
+    to->again_all++;
+    if (lane->in_way_ns == 0) {
         lane->in_way_ns = send->first_try_ns;
-    if (lane->said_ns == 0 || now - lane->said_ns >= SAY_NS) {
-        rmq_client_say(set->client, RMQ_LOG_WARN, "%s: %s; %lld %s tried again", set->who,
-                       send->err.msg, (long long)lane->again,
-                       lane->again == 1 ? "send is" : "sends were");
-        lane->said_ns = now;
-        lane->again = 0;
+        if (to->in_way++ == 0)
+            to->since_ns = lane->in_way_ns;
     }
-    if (!lane->trouble && now - lane->in_way_ns >= TROUBLE_NS)
+    warn(send);
+    if (!lane->trouble && rmq_lane_now_ns() - lane->in_way_ns >= TROUBLE_NS) {
+        to->trouble = true;
         tell_trouble(lane, send->err.msg);
+    }
 }
 
 /* ---- where the broker is now ---- */

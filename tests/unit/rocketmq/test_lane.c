@@ -619,6 +619,30 @@ static void test_killed_broker_comes_back(void **state)
     end(k);
 }
 
+/* Eight queues of one broker are one thing to people: one line, one trouble, one relief. */
+static void test_one_broker_is_one_trouble(void **state)
+{
+    kit *k = start(NULL, (rmq_lanes_config){0});
+    job jobs[9];
+    int lines = 0;
+
+    (void)state;
+    submit(k, &jobs[8], 0, "warm");
+    await(k, &k->done, 1, "the first");
+    rule(k,
+         (fakemq_rule){.action = FAKEMQ_REFUSE, .count = 8 * 8, .code = 2, .remark = "[PCBUSY]"});
+    for (int q = 0; q < 8; q++)
+        submit(k, &jobs[q], q, "x");
+    await(k, &k->done, 9, "all parcels");
+    await(k, &k->reliefs, 1, "relief");
+    for (const char *at = k->log; (at = strstr(at, "[PCBUSY]")) != NULL; at++)
+        lines++;
+    assert_in_range(lines, 1, 3); /* one per five seconds */
+    assert_true(k->troubles >= 1);
+    assert_int_equal(stats_of(k).busy_replies, 64);
+    end(k);
+}
+
 /* The slave stays in the route, but is not written to. */
 static void test_master_away_and_back(void **state)
 {
@@ -855,6 +879,7 @@ int main(void)
         cmocka_unit_test(test_late_copy_cannot_overtake),
         cmocka_unit_test(test_frozen_broker),
         cmocka_unit_test(test_killed_broker_comes_back),
+        cmocka_unit_test(test_one_broker_is_one_trouble),
         cmocka_unit_test(test_master_away_and_back),
         cmocka_unit_test(test_report_and_resolve),
         cmocka_unit_test(test_report_to_nobody_fails),
