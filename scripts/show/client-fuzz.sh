@@ -13,7 +13,7 @@ names=$(sed -n 's/^rc_fuzzer(\([a-z0-9_]*\) .*\brocketmq\b.*/\1/p' tests/fuzz/CM
 scripts/fuzz.sh "$seconds" $names | tee "$SHOW_DIR/fuzz"
 show_check "fuzzers" "${PIPESTATUS[0]}" = 0 \
     "$(grep -c ' ok$' "$SHOW_DIR/fuzz") of $(wc -w <<<"$names") without a finding, $seconds s each"
-show_check "decoders with a fuzzer" "$(wc -w <<<"$names")" '>=' 6
+show_check "decoders with a fuzzer" "$(wc -w <<<"$names")" '>=' 5 "frames, stored messages, batch items, JSON, routes"
 
 echo
 cmake --install "${SHOW_BIN%/*}" --component librmq --prefix "$prefix" >"$SHOW_DIR/install" 2>&1
