@@ -42,7 +42,8 @@ static int delete_on(rmq_client *client, const char *group, const char *wire,
     admin_call_init(&call, client, RMQ_DELETE_SUBSCRIPTIONGROUP, broker->name, broker->address);
     call.subject = subject_of(group, subject);
     admin_text(&call, "groupName", wire);
-    admin_text(&call, "cleanOffset", "true");
+    admin_text(&call, "cleanOffset", "true");  /* 5.x */
+    admin_text(&call, "removeOffset", "true"); /* 4.9 */
     r = admin_ask(&call, RMQ_R_SUBSCRIPTION_GROUP_NOT_EXIST, err);
     return r < 0 ? r : 0;
 }
