@@ -72,7 +72,7 @@ typedef struct rmq_message {
     int32_t reconsume_times;
     int32_t sys_flag;     /**< As stored; the body here is already decompressed. */
     rmq_slice unique_key; /**< UNIQ_KEY */
-    rmq_slice topic;      /**< As stored; RETRY_TOPIC names the real one of a retry. */
+    rmq_slice topic;      /**< Without namespace; of a group's retries the one they were sent to. */
     char offset_id[57];   /**< "offset message id": store host, port and commit log offset. */
 } rmq_message;
 

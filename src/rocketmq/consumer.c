@@ -441,6 +441,7 @@ int rmq_consumer_subscribe(rmq_consumer *consumer, const char *topic, enum rmq_f
         r = rmq_subscription_new(consumer->client, topic, filter, expression, &c.sub, err);
     if (r < 0)
         return r;
+    RC_ASSERT(c.sub);
     r = rmq_client_route(consumer->client, c.sub->wire, 10000, pick_broker, &address, &why);
     if (r < 0)
         (void)rc_wrap(&why, r, "subscribing to topic %s", topic);
