@@ -351,7 +351,7 @@ static int read_value(reader *r, rc_slice *ret)
 static int read_int(reader *r, int32_t *ret)
 {
     int64_t value = 0;
-    rc_slice word;
+    rc_slice word = {NULL, 0};
     int result = read_word(r, &word);
 
     if (result < 0)
@@ -366,7 +366,7 @@ static int read_int(reader *r, int32_t *ret)
 
 static int read_language(reader *r, int32_t *ret)
 {
-    rc_slice text;
+    rc_slice text = {NULL, 0};
     int result;
 
     skip_blanks(r);
@@ -405,7 +405,8 @@ static int read_fields(reader *r, rmq_header *header)
     if (take(r, '}'))
         return 0;
     do {
-        rmq_field field, *to;
+        rmq_field field = {{NULL, 0}, {NULL, 0}};
+        rmq_field *to;
 
         result = read_text(r, &field.name);
         if (result == 0 && !take(r, ':'))
@@ -454,7 +455,7 @@ static int read_member(reader *r, rc_slice name, rmq_header *header, int *saw)
 static int parse_json(rc_slice text, omc_arena *arena, rmq_header *header, rc_error *err)
 {
     reader r = {text.base, text.base, text.base + text.len, arena, err};
-    rc_slice name;
+    rc_slice name = {NULL, 0};
     int result = 1;
     int saw = 0;
 
@@ -526,7 +527,7 @@ static int parse_binary_fields(rc_slice map, rmq_header *header, rc_error *err)
 
 static int parse_binary(rc_slice text, rmq_header *header, rc_error *err)
 {
-    rc_slice map;
+    rc_slice map = {NULL, 0};
     int r;
 
     if (text.len < BINARY_MIN)
@@ -682,7 +683,7 @@ static size_t json_size(const rmq_header *header)
 {
     size_t n =
         sizeof "{'code':,'language':'','version':,'opaque':,'flag':,'remark':,'extFields':{}}" +
-        4 * 11 + strlen(language_name(header->language));
+        (size_t)44 + strlen(language_name(header->language));
 
     if (header->remark.base)
         n += json_text_size(header->remark);

@@ -14,6 +14,7 @@
 /* Walks the text once. What it does not understand is left for jansson to complain about. */
 typedef struct walker {
     const char *at, *end;
+    const char *from; /* What lies between it and `at` has yet to be copied. */
     rc_buf *out;
     /* One bit per level: it is an object; and whether a key is expected next in the present one. */
     uint64_t objects;
@@ -83,6 +84,21 @@ static void put_as_text(rc_buf *out, const char *from, const char *to)
     rc_buf_char(out, '"');
 }
 
+/* Copies up to w->at; up to the byte where `out` is full when that comes first. */
+static void copy_run(walker *w)
+{
+    size_t room = w->out->max - w->out->len;
+    size_t run = (size_t)(w->at - w->from);
+
+    if (run > room) {
+        w->at = w->from + room;
+        w->out->overflow = true;
+        return;
+    }
+    rc_buf_add(w->out, w->from, run);
+    w->from = w->at;
+}
+
 /* A key that is no text, at w->at. */
 static void odd_key(walker *w)
 {
@@ -95,12 +111,15 @@ static void odd_key(walker *w)
             to++;
     w->key_next = false;
     if (!to || to == w->at) {
-        rc_buf_char(w->out, *w->at++);
+        w->at++;
         return;
     }
+    copy_run(w);
+    if (w->out->overflow)
+        return;
     put_as_text(w->out, w->at, to);
     w->rewritten = true;
-    w->at = to;
+    w->at = w->from = to;
 }
 
 static void open_level(walker *w, bool object)
@@ -114,21 +133,13 @@ static void open_level(walker *w, bool object)
 static void walk(walker *w)
 {
     char c = *w->at;
-    const char *to;
 
-    if (blank(c)) {
-        rc_buf_char(w->out, c);
-        w->at++;
-        return;
-    }
     if (c == '"') {
-        to = skip_text(w->at, w->end);
-        rc_buf_add(w->out, w->at, (size_t)(to - w->at));
-        w->at = to;
+        w->at = skip_text(w->at, w->end);
         w->key_next = false;
         return;
     }
-    if (w->key_next && c != '}') {
+    if (w->key_next && c != '}' && !blank(c)) {
         odd_key(w);
         return;
     }
@@ -141,23 +152,24 @@ static void walk(walker *w)
     } else if (c == ',') {
         w->key_next = w->depth > 0 && (w->objects & 1);
     }
-    rc_buf_char(w->out, c);
     w->at++;
 }
 
 /*
- * Rewrites into `out`; stops where it overflows. @return the position in `text` where it stopped,
- * -1 = too deep.
+ * Rewrites into `out`, or leaves it empty when there is nothing to rewrite; stops where it
+ * overflows. @return the position in `text` where it stopped, -1 = too deep.
  */
 static ptrdiff_t rewrite(rc_slice text, rc_buf *out, bool *rewritten)
 {
-    walker w = {.at = text.base, .end = text.base + text.len, .out = out};
+    walker w = {.at = text.base, .end = text.base + text.len, .from = text.base, .out = out};
 
     while (w.at < w.end && !out->overflow) {
         walk(&w);
         if (w.depth > DEPTH_MAX)
             return -1;
     }
+    if (w.rewritten && !out->overflow)
+        copy_run(&w);
     *rewritten = w.rewritten;
     return w.at - text.base;
 }

@@ -42,7 +42,7 @@ static void add_values(EVP_MAC_CTX *ctx, const rmq_header *header)
 
     for (size_t i = 0; i < header->field_count; i++)
         sorted[i] = &header->fields[i];
-    qsort(sorted, header->field_count, sizeof sorted[0], by_name);
+    qsort(sorted, header->field_count, sizeof(const rmq_field *), by_name);
     for (size_t i = 0; i < header->field_count; i++)
         update(ctx, sorted[i]->value);
 }
