@@ -550,6 +550,23 @@ static void large_codes_are_written_as_json(void **state)
     rc_buf_release(&buf);
 }
 
+/* Six bytes for each: the room that is reserved must be counted that way. */
+static void control_characters_have_room(void **state)
+{
+    static char text[3000];
+    rmq_header header = {.code = 1};
+    rc_buf buf = RC_BUF(65536);
+    (void)state;
+
+    memset(text, 1, sizeof text);
+    rmq_header_add(&header, "a", omc_slice_of(text, sizeof text));
+    assert_int_equal(rmq_frame_put(&buf, RMQ_JSON, &header, 0, NULL), 0);
+    assert_true(buf.len > 6 * sizeof text);
+    assert_int_equal(rmq_frame_parse((uint8_t *)buf.data, buf.len, &arena.pub, &frame, NULL), 0);
+    field_is("a", omc_slice_of(text, sizeof text));
+    rc_buf_release(&buf);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -581,6 +598,7 @@ int main(void)
         cmocka_unit_test(frames_that_contradict_themselves_are_refused),
         cmocka_unit_test(what_does_not_fit_is_not_written),
         cmocka_unit_test(large_codes_are_written_as_json),
+        cmocka_unit_test(control_characters_have_room),
     };
 
     return cmocka_run_group_tests(tests, begin, end);
