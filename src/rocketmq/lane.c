@@ -156,8 +156,8 @@ static rmq_send *put_together(rmq_lane *lane)
     send->lane = lane;
     take(send);
     if (lane->alone > 0) {
-        lane->alone--;
         send->doubt = lane->alone_doubt;
+        lane->alone_doubt = --lane->alone > 0 && lane->alone_doubt;
     } else {
         while (lane->waiting && goes_along(send, send->parcels, lane->waiting))
             take(send);
@@ -192,8 +192,8 @@ void rmq_lane_split(rmq_send *send)
 {
     rmq_lane *lane = send->lane;
 
-    lane->alone = send->parcel_count;
-    lane->alone_doubt = send->doubt;
+    lane->alone += send->parcel_count;
+    lane->alone_doubt = lane->alone_doubt || send->doubt;
     put_in_front(lane, send->parcels);
     send_free(send);
 }
@@ -225,6 +225,7 @@ static void cancel_waiting(rmq_lane *lane, const rc_error *before)
     take_inbox(lane->set);
     behind = RC_TAKE(lane->waiting);
     lane->alone = 0;
+    lane->alone_doubt = false;
     if (before && !lane->set->closing)
         (void)rc_fail(&err, OMC_ECANCELED,
                       "%s: not sent, because what came before it failed, and would now be out of "
@@ -454,8 +455,11 @@ void rmq_lane_resolve(rmq_lanes *set, const char *topic, const char *broker, int
                       rmq_parcel *again)
 {
     rmq_parcel where = {.topic = topic, .broker = broker, .queue_id = queue_id};
-    rmq_lane *lane = lane_of(set, &where);
+    rmq_lane *lane;
 
+    if (set->closing)
+        return; /* They have been told that they are canceled. */
+    lane = lane_of(set, &where);
     RC_ASSERT(lane->sends && lane->sends->state == RMQ_SEND_REPORTED);
     send_free(lane->sends);
     put_in_front(lane, again);

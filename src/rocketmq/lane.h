@@ -74,7 +74,9 @@ int rmq_lanes_new(rmq_client *client, const rmq_lanes_config *config, rmq_lanes 
  *  calls. Not after rmq_lanes_close(). @thread any */
 void rmq_lanes_submit(rmq_lanes *lanes, rmq_parcel *list);
 /** Goes on after unknown_outcome: the parcels are the caller's again (done is not called for them
- *  by the lane) except those in `again`, which are sent first. */
+ *  by the lane) except those in `again`, which are sent first; their submitted_ns counts as before
+ *  unless it is set anew. Does nothing while the lanes are being closed: then done has been called
+ *  for all of them. */
 void rmq_lane_resolve(rmq_lanes *lanes, const char *topic, const char *broker, int32_t queue_id,
                       rmq_parcel *again);
 /**

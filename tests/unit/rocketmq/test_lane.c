@@ -702,6 +702,25 @@ static void test_report_and_resolve(void **state)
     }
 }
 
+static void test_close_before_resolve(void **state)
+{
+    kit *k = start(NULL, (rmq_lanes_config){.unknown = RMQ_UNKNOWN_REPORT,
+                                            .unknown_outcome = on_unknown});
+    job a, b;
+
+    (void)state;
+    rule(k, (fakemq_rule){.action = FAKEMQ_CUT_AFTER, .count = 1});
+    submit(k, &a, 0, "a");
+    await(k, &k->reports, 1, "the report");
+    submit(k, &b, 0, "b");
+    end_lanes(k);
+    assert_int_equal(a.parcel.result, -OMC_ECANCELED);
+    assert_true(a.err.flags & RMQ_ERR_UNKNOWN_OUTCOME);
+    assert_int_equal(b.parcel.result, -OMC_ECANCELED);
+    assert_string_equal(stored(k, 0), "a");
+    end(k);
+}
+
 static void test_report_to_nobody_fails(void **state)
 {
     kit *k = start(NULL, (rmq_lanes_config){.unknown = RMQ_UNKNOWN_REPORT});
@@ -882,6 +901,7 @@ int main(void)
         cmocka_unit_test(test_one_broker_is_one_trouble),
         cmocka_unit_test(test_master_away_and_back),
         cmocka_unit_test(test_report_and_resolve),
+        cmocka_unit_test(test_close_before_resolve),
         cmocka_unit_test(test_report_to_nobody_fails),
         cmocka_unit_test(test_acks),
         cmocka_unit_test(test_weak_ack_is_reported),
