@@ -3,14 +3,17 @@
  * Offsets of sinks: in the group at the broker, as the Java runtime keeps them, so that tools show
  * the lag and a take-over goes on. What a sink remembers beside its offset (a file's length) and
  * the offset it belongs to are one record of the position topic, under the name
- * "__rc.sink/<group>": it is stored durably and as one, which a broker's offset is not.
+ * "__rc.sink/<group>", and the records of all queues of a task are one send: stored durably and as
+ * one, which brokers' offsets are not.
  */
 #include "log/rocketmq/internal.h"
 
 #include "base/diag.h"
 #include "record/json.h"
 
-#define SINK_PREFIX "__rc.sink/"
+/** Of a record of a sink's state, beside its texts: Base64 and JSON of its key, frame, properties.
+ */
+#define RECORD_OVERHEAD ((size_t)512)
 
 int rc_rmq_group_ready(rc_rocketmq *log, const char *group, rc_error *err)
 {
@@ -57,21 +60,43 @@ static bool has_state(rc_rocketmq *log, const char *name, rc_slice partition, om
     return rc_position_table_get(log->table, name, partition, arena, &now) && now.offset.base;
 }
 
-static int write_state(rc_rocketmq *log, const char *name, const rc_commit *commit,
-                       omc_arena *arena, rc_error *err)
+/* The record of one queue. @return false: there is nothing to be written. */
+static bool state_of(rc_rocketmq *log, const char *name, const rc_commit *commit, omc_arena *arena,
+                     rc_position_record *ret)
 {
-    rc_slice partition = partition_text(commit->topic, commit->queue, arena);
-    rc_position_record record = {.connector = omc_slice_str(name),
-                                 .partition = partition,
-                                 .generation = -1};
-
+    *ret = (rc_position_record){.connector = omc_slice_str(name),
+                                .partition = partition_text(commit->topic, commit->queue, arena),
+                                .generation = -1};
     if (commit->state.base && commit->offset >= 0)
-        record.offset = omc_slice_str(
+        ret->offset = omc_slice_str(
             rc_arena_format(arena, "{\"queueOffset\":\"%lld\",\"state\":" RC_SLICE_FMT "}",
                             (long long)commit->offset, RC_SLICE_ARG(commit->state)));
-    else if (!has_state(log, name, partition, arena))
-        return 0;
-    return rc_rmq_position_write(log, &record, name, err);
+    else
+        return has_state(log, name, ret->partition, arena);
+    return true;
+}
+
+/* A state may stand for several queues (a file's length for all that is in it): the records of all
+ * queues are stored in one send, or a crash in between would join new states and old offsets. */
+static int write_states(rc_rocketmq *log, const char *name, const rc_commit *commits, size_t count,
+                        omc_arena *arena, rc_error *err)
+{
+    rc_position_record *records = omc_alloc(arena, (count + 1) * sizeof *records);
+    size_t n = 0, bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!state_of(log, name, &commits[i], arena, &records[n]))
+            continue;
+        bytes +=
+            RECORD_OVERHEAD + 2 * (strlen(name) + records[n].partition.len) + records[n].offset.len;
+        n++;
+    }
+    if (bytes > RC_POSITION_SEND_MAX)
+        return rc_fail(err, OMC_EUNSUPPORTED,
+                       "the states a sink keeps with the offsets of %zu queues are %zu bytes "
+                       "together, at most %zu can be stored at once: use more tasks",
+                       n, bytes, RC_POSITION_SEND_MAX);
+    return n ? rc_rmq_position_write(log, records, n, name, err) : 0;
 }
 
 int rc_rmq_commit(rc_log *pub, const char *group, const rc_commit *commits, size_t count,
@@ -79,18 +104,16 @@ int rc_rmq_commit(rc_log *pub, const char *group, const rc_commit *commits, size
 {
     rc_rocketmq *log = rc_rocketmq_of(pub);
     rc_arena arena;
-    char *name;
     int r = rc_rmq_group_ready(log, group, err);
 
     rc_arena_init(&arena, 4096);
-    name = rc_arena_format(&arena.pub, SINK_PREFIX "%s", group);
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        const rc_commit *c = &commits[i];
-
-        r = write_state(log, name, c, &arena.pub, err);
-        if (r == 0) /* forgetting: the broker has no such request; -1 reads as none */
-            r = rmq_offset_commit(log->client, group, &c->topic->queues[c->queue], c->offset, err);
-    }
+    if (r == 0)
+        r = write_states(log, rc_arena_format(&arena.pub, RC_SINK_PREFIX "%s", group), commits,
+                         count, &arena.pub, err);
+    /* Forgetting: the broker has no such request; -1 reads as none. */
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = rmq_offset_commit(log->client, group, &commits[i].topic->queues[commits[i].queue],
+                              commits[i].offset, err);
     rc_arena_release(&arena);
     return r < 0 ? rc_wrap(err, r, "group '%s'", group) : 0;
 }
@@ -142,7 +165,7 @@ int rc_rmq_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t qu
     if (r < 0)
         return r;
     *ret_offset = broker;
-    if (!rc_position_table_get(log->table, rc_arena_format(arena, SINK_PREFIX "%s", group),
+    if (!rc_position_table_get(log->table, rc_arena_format(arena, RC_SINK_PREFIX "%s", group),
                                partition_text(topic, queue, arena), arena, &record) ||
         !record.offset.base)
         return 0;
@@ -159,7 +182,7 @@ int rc_rmq_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t qu
 int rc_rmq_group_delete(rc_log *pub, const char *group, rc_error *err)
 {
     rc_rocketmq *log = rc_rocketmq_of(pub);
-    RC_AUTO_FREE char *name = rc_format(SINK_PREFIX "%s", group);
+    RC_AUTO_FREE char *name = rc_format(RC_SINK_PREFIX "%s", group);
     rc_known_group *known;
     int r = rc_rmq_position_set(pub, name, omc_slice_of(NULL, 0), omc_slice_of(NULL, 0), err);
 

@@ -28,6 +28,10 @@
 /** After a connection has ended its last bytes may still land for so long: TCP user timeout plus
  *  the broker's queue bound (ownership rules, D_tail). */
 #define RC_TAIL_MS 2000
+/** Records of a sink's group are under this name and the group's. */
+#define RC_SINK_PREFIX "__rc.sink/"
+/** Records of one commit, encoded: what a broker accepts in one send. */
+#define RC_POSITION_SEND_MAX RC_MESSAGE_MAX
 /** Group in whose name positions and queues are read back. */
 #define RC_INTERNAL_GROUP "rocketmq-connect-internal"
 
@@ -100,11 +104,12 @@ int rc_rmq_positions(rc_log *log, const char *connector, rc_position_fn *each, v
                      rc_error *err);
 int rc_rmq_position_set(rc_log *log, const char *connector, rc_slice partition, rc_slice offset,
                         rc_error *err);
-/** Writes one record and waits until it is acknowledged. @thread any but I/O */
-int rc_rmq_position_write(rc_rocketmq *log, const rc_position_record *record, const char *connector,
-                          rc_error *err);
+/** Writes records in one send, stored as one, and waits until it is acknowledged. Several only for
+ *  a sink's group, and at most RC_POSITION_SEND_MAX bytes together. @thread any but I/O */
+int rc_rmq_position_write(rc_rocketmq *log, const rc_position_record *records, size_t count,
+                          const char *connector, rc_error *err);
 
-/** A record on its way; `done` on the I/O thread. Freed after it. */
+/** Records on their way; `done` on the I/O thread. Freed after it. */
 typedef struct rc_position_send {
     rmq_parcel parcel;
     rc_buf items;
@@ -112,7 +117,8 @@ typedef struct rc_position_send {
     void *arg;
 } rc_position_send;
 /** Encodes and hands over (any thread). */
-void rc_position_submit(rc_rocketmq *log, const rc_position_record *record, const char *connector,
+void rc_position_submit(rc_rocketmq *log, const rc_position_record *records, size_t count,
+                        const char *connector,
                         void (*done)(void *arg, int result, const rc_error *err), void *arg);
 
 /* ---- writer.c, append.c ---------------------------------------------------------------------- */

@@ -336,21 +336,32 @@ int rc_rmq_positions(rc_log *pub, const char *connector, rc_position_fn *each, v
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-void rc_position_submit(rc_rocketmq *log, const rc_position_record *record, const char *connector,
+/* As Java: by the hash of the Base64 text, so that a key's records stay in one queue. Those of a
+ * sink's group lie in one queue together, so that one send can store several. */
+static const rmq_queue *choose_queue(const rc_topic *topic, const char *connector, rc_slice key)
+{
+    bool sink = strncmp(connector, RC_SINK_PREFIX, strlen(RC_SINK_PREFIX)) == 0;
+
+    return &topic->queues[rc_queue_by_hash(sink ? omc_slice_str(connector) : key, topic->writable)];
+}
+
+void rc_position_submit(rc_rocketmq *log, const rc_position_record *records, size_t count,
+                        const char *connector,
                         void (*done)(void *arg, int result, const rc_error *err), void *arg)
 {
     rc_position_send *send = rc_calloc(1, sizeof *send);
     rc_topic *topic = rc_position_table_topic(log->table);
-    const rmq_queue *queue;
+    const rmq_queue *queue = NULL;
     rc_arena arena;
-    rc_slice key;
 
     rc_arena_init(&arena, 4096);
-    rc_buf_init(&send->items, RC_MESSAGE_MAX);
-    key = rc_position_key(connector, record->partition, &arena.pub);
-    rc_position_put(record, key, &send->items, &arena.pub);
-    /* As Java: by the hash of the Base64 text, so that a key's records stay in one queue. */
-    queue = &topic->queues[rc_queue_by_hash(key, topic->writable)];
+    rc_buf_init(&send->items, RC_POSITION_SEND_MAX);
+    for (size_t i = 0; i < count; i++) {
+        rc_slice key = rc_position_key(connector, records[i].partition, &arena.pub);
+
+        rc_position_put(&records[i], key, &send->items, &arena.pub);
+        queue = choose_queue(topic, connector, key);
+    }
     rc_arena_release(&arena);
     send->done = done;
     send->arg = arg;
@@ -359,7 +370,7 @@ void rc_position_submit(rc_rocketmq *log, const rc_position_record *record, cons
                                 .queue_id = queue->id,
                                 .items = send->items.data,
                                 .bytes = send->items.len,
-                                .count = 1,
+                                .count = (uint32_t)count,
                                 .submitted_ns = rc_mono_ns(log->clock),
                                 .owner = send};
     rmq_lanes_submit(log->position_lanes, &send->parcel);
@@ -386,20 +397,20 @@ static void wake_waiting(void *arg, int result, const rc_error *err)
     (void)pthread_mutex_unlock(&w->mu);
 }
 
-int rc_rmq_position_write(rc_rocketmq *log, const rc_position_record *record, const char *connector,
-                          rc_error *err)
+int rc_rmq_position_write(rc_rocketmq *log, const rc_position_record *records, size_t count,
+                          const char *connector, rc_error *err)
 {
     waiting w = {.mu = PTHREAD_MUTEX_INITIALIZER, .err = err};
 
     rc_cond_init(&w.cond);
-    rc_position_submit(log, record, connector, wake_waiting, &w);
+    rc_position_submit(log, records, count, connector, wake_waiting, &w);
     (void)pthread_mutex_lock(&w.mu);
     while (!w.done)
         (void)pthread_cond_wait(&w.cond, &w.mu);
     (void)pthread_mutex_unlock(&w.mu);
     (void)pthread_cond_destroy(&w.cond);
-    if (w.result == 0)
-        rc_position_table_put(log->table, record);
+    for (size_t i = 0; w.result == 0 && i < count; i++)
+        rc_position_table_put(log->table, &records[i]);
     return w.result;
 }
 
@@ -438,7 +449,7 @@ static int write_one(rc_rocketmq *log, const char *connector, rc_slice partition
      * nothing to do with the new one. */
     if (rc_position_table_get(log->table, connector, partition, &arena.pub, &now))
         record.generation = now.generation;
-    r = rc_rmq_position_write(log, &record, connector, err);
+    r = rc_rmq_position_write(log, &record, 1, connector, err);
     rc_arena_release(&arena);
     return r < 0 ? rc_wrap(err, r, "write a position of '%s'", connector) : 0;
 }

@@ -139,7 +139,7 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
     position->changed = false;
     position->sending = true;
     writer->sending++;
-    rc_position_submit(writer->log, &record, writer->connector, on_committed, c);
+    rc_position_submit(writer->log, &record, 1, writer->connector, on_committed, c);
 }
 
 static bool anything_changed(const rc_writer *writer)
