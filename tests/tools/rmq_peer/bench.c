@@ -86,21 +86,33 @@ int peer_bench_append(rmq_client *client)
 
 /* ---- fetch ----------------------------------------------------------------------------------- */
 
-/* Adds all queues at their first message, or at their ends; returns how many there are to read. */
-static int64_t add_all(rmq_client *client, rmq_consumer *consumer, const rmq_queue_list *list,
-                       bool at_end)
+/* Where all queues are read from: their first message, or their ends; *ret_sum: how many there
+ * are. Asked for before the clock starts. */
+static int64_t *begins_of(rmq_client *client, const rmq_queue_list *list, bool at_end,
+                          int64_t *ret_sum)
 {
-    int64_t sum = 0, min, max;
+    int64_t *begins = peer_zeroed(list->count, sizeof(*begins)), min, max;
+    rmq_error err = {0};
+
+    *ret_sum = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (rmq_offset_min(client, &list->queues[i], &min, &err) < 0 ||
+            rmq_offset_max(client, &list->queues[i], &max, &err) < 0)
+            peer_fail(&err);
+        begins[i] = at_end ? max : min;
+        *ret_sum += max - min;
+    }
+    return begins;
+}
+
+static void add_all(rmq_consumer *consumer, const rmq_queue_list *list, const int64_t *begins)
+{
     rmq_error err = {0};
 
     for (size_t i = 0; i < list->count; i++) {
-        if (rmq_offset_min(client, &list->queues[i], &min, &err) < 0 ||
-            rmq_offset_max(client, &list->queues[i], &max, &err) < 0 ||
-            rmq_consumer_add(consumer, &list->queues[i], at_end ? max : min, &err) < 0)
+        if (rmq_consumer_add(consumer, &list->queues[i], begins[i], &err) < 0)
             peer_fail(&err);
-        sum += max - min;
     }
-    return sum;
 }
 
 int peer_bench_fetch(rmq_client *client)
@@ -109,7 +121,7 @@ int peer_bench_fetch(rmq_client *client)
     rmq_consumer_config config = {.group = "PEER_BENCH",
                                   .buffer_bytes = (size_t)peer_number("buffer", 0),
                                   .pull_count = (int32_t)peer_number("pullCount", 0)};
-    int64_t count = peer_number("count", 0), messages = 0, bytes = 0, there, touched = 0;
+    int64_t count = peer_number("count", 0), messages = 0, bytes = 0, there, touched = 0, *begins;
     rmq_queue_list *list = peer_queues(client, topic, RMQ_FOR_READING);
     rmq_consumer *consumer;
     rmq_error err = {0};
@@ -118,11 +130,12 @@ int peer_bench_fetch(rmq_client *client)
     char more[64];
 
     peer_options_done();
-    from = mark();
+    begins = begins_of(client, list, false, &there);
+    count = count && count < there ? count : there;
     if (rmq_consumer_open(client, &config, &consumer, &err) < 0)
         peer_fail(&err);
-    there = add_all(client, consumer, list, false);
-    count = count && count < there ? count : there;
+    from = mark();
+    add_all(consumer, list, begins);
     while (messages < count && !peer_stop) {
         int event = rmq_consumer_fetch(consumer, 1000, &f, &err);
 
@@ -143,6 +156,7 @@ int peer_bench_fetch(rmq_client *client)
     report("fetch", from, messages, bytes, more);
     rmq_consumer_close(consumer);
     rmq_queue_list_free(list);
+    free(begins);
     return 0;
 }
 
@@ -227,7 +241,7 @@ int peer_bench_latency(rmq_client *client)
     rmq_consumer_config reads = {.group = "PEER_BENCH"};
     const char *topic = peer_need("topic");
     int64_t count = peer_number("count", 10000), rate = peer_number("rate", 1000);
-    int64_t bytes = peer_number("bytes", 128);
+    int64_t bytes = peer_number("bytes", 128), *begins, ignored;
     rmq_queue_list *list = peer_queues(client, topic, RMQ_FOR_WRITING);
     receiver r = {.count = count, .latency_ns = peer_zeroed((size_t)count, sizeof(int64_t))};
     rmq_producer *producer;
@@ -243,7 +257,9 @@ int peer_bench_latency(rmq_client *client)
     if (rmq_producer_open(client, &sends, &producer, &err) < 0 ||
         rmq_consumer_open(client, &reads, &r.consumer, &err) < 0)
         peer_fail(&err);
-    (void)add_all(client, r.consumer, list, true);
+    begins = begins_of(client, list, true, &ignored);
+    add_all(r.consumer, list, begins);
+    free(begins);
     from = mark();
     if (pthread_create(&thread, NULL, receive, &r))
         peer_die("cannot start a thread");
