@@ -81,6 +81,9 @@ int rmq_topic_stats_get(rmq_client *client, const char *topic, rmq_topic_stats *
 /** Offsets of one queue, from its master (or a slave when there is none, for min and max). */
 int rmq_offset_min(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err);
 int rmq_offset_max(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err);
+/** The offset that the next message gets: unlike rmq_offset_max() it counts messages that a busy
+ *  broker has stored and not yet shown to consumers (seen: seconds apart). From the master. */
+int rmq_offset_next(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err);
 /** First offset stored at or after `wall_ms` by the broker's clock, or the end. */
 int rmq_offset_by_time(rmq_client *client, const rmq_queue *queue, int64_t wall_ms, int64_t *ret,
                        rmq_error *err);

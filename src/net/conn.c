@@ -7,6 +7,7 @@
 #include "net/conn_impl.h"
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #define HOST_MAX 255
 
@@ -250,6 +251,15 @@ void rc_conn_pause(rc_conn *conn, bool paused)
 void rc_conn_close(rc_conn *conn)
 {
     conn_end(conn, OMC_ECANCELED, 0, "the connection to %s was closed by us", conn->peer);
+}
+
+void rc_conn_reset(rc_conn *conn)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    if (conn->socket)
+        (void)setsockopt(conn->socket->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    conn_end(conn, OMC_EIO, OMC_ERR_RETRIABLE, "the connection to %s was reset by us", conn->peer);
 }
 
 const char *rc_conn_local(const rc_conn *conn)

@@ -77,6 +77,8 @@ size_t rc_conn_unwritten(const rc_conn *conn); /**< Bytes accepted and not hande
 void rc_conn_pause(rc_conn *conn, bool paused);
 /** Ends it: closed() follows soon. Again is harmless until closed() has been called. */
 void rc_conn_close(rc_conn *conn);
+/** The same by a reset: what the kernel has not sent yet is thrown away and never arrives. */
+void rc_conn_reset(rc_conn *conn);
 /** Local address (without port) as text, for client ids; "" before the connection is made. */
 const char *rc_conn_local(const rc_conn *conn);
 

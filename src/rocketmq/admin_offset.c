@@ -42,6 +42,19 @@ int rmq_offset_max(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq
     return ask_offset(client, RMQ_GET_MAX_OFFSET, queue, true, NULL, 0, 0, ret, err);
 }
 
+int rmq_offset_next(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err)
+{
+    /* GetMaxOffsetRequestHeader: with committed=false the broker answers from the table it numbers
+     * messages by; it has no entry, and says 0, for a queue nothing was sent to since its start. */
+    const rmq_text_pair more = {"committed", "false"};
+    int64_t shown = 0;
+    int r = ask_offset(client, RMQ_GET_MAX_OFFSET, queue, false, &more, 1, 0, ret, err);
+
+    r = r < 0 ? r : rmq_offset_max(client, queue, &shown, err);
+    *ret = RC_MAX(*ret, shown);
+    return r;
+}
+
 int rmq_offset_by_time(rmq_client *client, const rmq_queue *queue, int64_t wall_ms, int64_t *ret,
                        rmq_error *err)
 {

@@ -19,7 +19,9 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 5000
-#define USER_TIMEOUT_MS 5000 /* Unacknowledged bytes break the connection after this. */
+/* Unacknowledged bytes break the connection after this. It also bounds how long the kernel goes on
+ * sending for a process that was killed (ownership rule R16). */
+#define USER_TIMEOUT_MS 2000
 /* Given to the connection and not yet in the kernel. What waits beyond that is still ours, and is
  * known not to have left when the connection breaks. */
 #define UNWRITTEN_MAX ((size_t)1 << 20)
@@ -313,7 +315,8 @@ void rmq_remote_drop(rmq_remote *remote, const char *why)
         return;
     remote->dropped = true;
     set_text(&remote->drop_why, why);
-    rc_conn_close(remote->conn);
+    /* Nothing of it may arrive while the next connection is in use already. */
+    rc_conn_reset(remote->conn);
 }
 
 void rmq_remote_go_away(rmq_remote *remote)

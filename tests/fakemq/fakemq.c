@@ -422,8 +422,31 @@ void fakemq_trim(fakemq *mq, const char *topic, const char *broker, int queue, i
 
     lock(mq);
     at = find_queue(mq, topic, broker, queue);
-    queue_cut(at, offset, queue_max(at));
+    queue_cut(at, offset, queue_end(at));
     unlock(mq);
+}
+
+struct hide {
+    const char *topic, *broker;
+    int queue;
+    bool hidden;
+};
+
+static void hide_op(fakemq *mq, void *arg)
+{
+    struct hide *hide = arg;
+    struct queue *queue = find_queue(mq, hide->topic, hide->broker, hide->queue);
+
+    queue->shown = queue_max(queue);
+    queue->hiding = hide->hidden;
+    wake_pulls(mq, find_broker(mq, hide->broker), hide->topic, hide->queue);
+}
+
+void fakemq_hide(fakemq *mq, const char *topic, const char *broker, int queue, bool hidden)
+{
+    struct hide hide = {topic, broker, queue, hidden};
+
+    in_thread(mq, hide_op, &hide);
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -433,7 +456,7 @@ int64_t fakemq_max_offset(fakemq *mq, const char *topic, const char *broker, int
     int64_t max;
 
     lock(mq);
-    max = queue_max(find_queue(mq, topic, broker, queue));
+    max = queue_end(find_queue(mq, topic, broker, queue));
     unlock(mq);
     return max;
 }
@@ -447,10 +470,10 @@ fakemq_message *fakemq_message_at(fakemq *mq, const char *topic, const char *bro
 
     lock(mq);
     at = find_queue(mq, topic, broker, queue);
-    if (offset < at->min || offset >= queue_max(at))
+    if (offset < at->min || offset >= queue_end(at))
         give_up("there is no message %lld in queue %d of '%s' on %s, only %lld to %lld",
                 (long long)offset, queue, topic, broker, (long long)at->min,
-                (long long)queue_max(at) - 1);
+                (long long)queue_end(at) - 1);
     message = at->at[offset - at->min];
     *copy = (fakemq_message){.body = rc_malloc(message->body_len + 1),
                              .body_len = message->body_len,
@@ -496,7 +519,7 @@ static void put_op(fakemq *mq, void *arg)
     for (int k = 0; k < put->count; k++) {
         const char *properties = k % 2 ? "TAGS\001TagB\002" : "TAGS\001TagA\002";
 
-        snprintf(body, sizeof body, "body-%lld", (long long)queue_max(queue));
+        snprintf(body, sizeof body, "body-%lld", (long long)queue_end(queue));
         put->message.body = body;
         put->message.body_len = strlen(body);
         put->message.properties = (char *)(uintptr_t)properties;

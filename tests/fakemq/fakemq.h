@@ -97,6 +97,10 @@ void fakemq_truncate(fakemq *mq, const char *topic, const char *broker, int queu
 /** Retention: offsets below are gone. */
 void fakemq_trim(fakemq *mq, const char *topic, const char *broker, int queue, int64_t offset);
 
+/** While hidden, what comes into the queue is stored and answered, but consumers do not see it, and
+ *  neither does GET_MAX_OFFSET without committed=false: a broker that is behind with its index. */
+void fakemq_hide(fakemq *mq, const char *topic, const char *broker, int queue, bool hidden);
+
 /* ---- what there is --------------------------------------------------------------------------- */
 
 typedef struct fakemq_message {

@@ -62,6 +62,8 @@ struct queue {
     struct message **at; /* at[k] has offset min + k. */
     int64_t min, count;
     size_t cap;
+    bool hiding;   /* What comes now is stored, and not yet visible to consumers: */
+    int64_t shown; /* they see up to here. */
 };
 struct topic {
     char *name;
@@ -112,9 +114,15 @@ void message_write(rc_buf *out, const struct broker *broker, const struct topic 
                    const struct message *message);
 struct message *message_by_position(struct broker *broker, int64_t position, struct topic **topic);
 void queue_cut(struct queue *queue, int64_t from, int64_t to); /* Keeps [from, to). */
-static inline int64_t queue_max(const struct queue *queue)
+/** Offset that the next message gets. */
+static inline int64_t queue_end(const struct queue *queue)
 {
     return queue->min + queue->count;
+}
+/** Up to where consumers see: brokers index what they have stored a little later. */
+static inline int64_t queue_max(const struct queue *queue)
+{
+    return queue->hiding ? RC_MAX(queue->shown, queue->min) : queue_end(queue);
 }
 void config_set(struct broker *broker, const char *key, const char *value);
 void broker_free(struct broker *broker);

@@ -58,7 +58,10 @@ void offset_max(struct request *request)
 {
     struct queue *queue = find_queue(request);
 
-    answer_offset(request, queue ? queue_max(queue) : 0);
+    const char *committed = field(request, "committed");
+    bool all = strcmp(committed, "false") == 0;
+
+    answer_offset(request, !queue ? 0 : all ? queue_end(queue) : queue_max(queue));
 }
 
 void offset_min(struct request *request)

@@ -219,7 +219,7 @@ static void store_batch(struct request *request, struct send *send, struct topic
     const char *unique =
         property_get(send->properties, strlen(send->properties), "UNIQ_KEY", &unique_len);
     RC_AUTO_FREE char *key = unique ? rc_strndup(unique, unique_len) : NULL;
-    int64_t first = queue_max(&topic->at[send->queue]);
+    int64_t first = queue_end(&topic->at[send->queue]);
 
     for (const char *at = request->body; at < end;) {
         if (next_item(&at, end, &message) < 0) {

@@ -52,8 +52,8 @@ void queue_cut(struct queue *queue, int64_t from, int64_t to)
 {
     int64_t kept = 0;
 
-    from = RC_MIN(RC_MAX(from, queue->min), queue_max(queue));
-    to = RC_MAX(RC_MIN(to, queue_max(queue)), from);
+    from = RC_MIN(RC_MAX(from, queue->min), queue_end(queue));
+    to = RC_MAX(RC_MIN(to, queue_end(queue)), from);
     for (int64_t k = 0; k < queue->count; k++) {
         int64_t offset = queue->min + k;
 
@@ -258,7 +258,7 @@ struct message *store_append(struct broker *broker, struct topic *topic,
     copy->properties = rc_strndup(message->properties, message->properties_len);
     tag = property_get(copy->properties, copy->properties_len, "TAGS", &len);
     copy->tag_code = tag ? java_hash(tag, len) : 0;
-    copy->offset = queue_max(queue);
+    copy->offset = queue_end(queue);
     copy->position = broker->position;
     copy->stored_ms = wall_ms();
     broker->position += (int64_t)message_size(topic, copy);

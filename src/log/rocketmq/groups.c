@@ -110,10 +110,15 @@ int rc_rmq_commit(rc_log *pub, const char *group, const rc_commit *commits, size
     if (r == 0)
         r = write_states(log, rc_arena_format(&arena.pub, RC_SINK_PREFIX "%s", group), commits,
                          count, &arena.pub, err);
-    /* Forgetting: the broker has no such request; -1 reads as none. */
-    for (size_t i = 0; r == 0 && i < count; i++)
-        r = rmq_offset_commit(log->client, group, &commits[i].topic->queues[commits[i].queue],
-                              commits[i].offset, err);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const rmq_queue *queue = &commits[i].topic->queues[commits[i].queue];
+        int64_t offset = commits[i].offset;
+
+        if (offset < 0) /* brokers cannot forget one queue's: it begins at the start */
+            r = rmq_offset_min(log->client, queue, &offset, err);
+        if (r == 0)
+            r = rmq_offset_commit(log->client, group, queue, offset, err);
+    }
     rc_arena_release(&arena);
     return r < 0 ? rc_wrap(err, r, "group '%s'", group) : 0;
 }

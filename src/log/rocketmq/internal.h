@@ -25,9 +25,12 @@
 #define RC_SEND_BYTES_MAX ((size_t)1 << 20)
 /** Encoded size of a message: what the broker accepts (body and properties count). */
 #define RC_ITEM_BYTES_MAX RC_MESSAGE_MAX
-/** After a connection has ended its last bytes may still land for so long: TCP user timeout plus
- *  the broker's queue bound (ownership rules, D_tail). */
+/** After a connection of ours was reset, what a broker has read of it may still wait in its queue
+ * of sends for so long. */
 #define RC_TAIL_MS 2000
+/** After a process has been killed its kernel may go on sending for the TCP user timeout (2 s), and
+ *  the broker's queue comes on top (ownership rules, D_tail). */
+#define RC_DEAD_TAIL_MS 3000
 /** Records of a sink's group are under this name and the group's. */
 #define RC_SINK_PREFIX "__rc.sink/"
 /** Records of one commit, encoded: what a broker accepts in one send. */

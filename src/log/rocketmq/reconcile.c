@@ -2,12 +2,18 @@
 /*
  * Reading a queue back: the one routine behind a restart, a take-over and a send whose outcome is
  * unknown. It goes on until the end of the queue stands still over one more look, because bytes of
- * a connection that has ended may land a moment later.
+ * a connection that has ended may land a moment later. The end is where the broker will put the
+ * next message, not where consumers see it: a busy broker shows messages seconds after it stored
+ * them, and what is not seen would be sent again.
  */
 #include "log/rocketmq/internal.h"
 
+#include <poll.h>
+
 #define FETCH_WAIT_MS 500
 #define STUCK_MS 30000
+#define LOST_MS 10000
+#define LOOK_AGAIN_MS 200
 
 static int lost(const rmq_queue *queue, int64_t from, int64_t end, rc_error *err)
 {
@@ -77,16 +83,32 @@ static int read_up_to(rc_rocketmq *log, rmq_consumer *consumer, const rmq_queue 
     return r;
 }
 
+/* The end, hidden messages included. Right after a broker's start it may still be counting, so a
+ * queue that seems to end too early is asked again for a while. */
+static int find_end(rc_rocketmq *log, const rmq_queue *queue, int64_t from, atomic_bool *stop,
+                    int64_t *ret, rc_error *err)
+{
+    int64_t deadline = rc_mono_ms(log->clock) + LOST_MS;
+    int r;
+
+    while ((r = rmq_offset_next(log->client, queue, ret, err)) == 0 && from > *ret) {
+        if (rc_mono_ms(log->clock) > deadline)
+            return lost(queue, from, *ret, err);
+        if (stop && atomic_load(stop))
+            return rc_fail(err, OMC_ECANCELED, "stopped while reading a queue back");
+        (void)poll(NULL, 0, LOOK_AGAIN_MS);
+    }
+    return r;
+}
+
 int rc_reconcile(rc_rocketmq *log, const rmq_queue *queue, int64_t from, atomic_bool *stop,
                  rc_reconcile_fn *each, void *arg, int64_t *ret_end, rc_error *err)
 {
     const rmq_consumer_config config = {.group = RC_INTERNAL_GROUP};
     rmq_consumer *consumer = NULL;
     int64_t min, end = 0, at = from, seen = -1;
-    int r = rmq_offset_max(log->client, queue, &end, err);
+    int r = find_end(log, queue, from, stop, &end, err);
 
-    if (r == 0 && from > end)
-        return lost(queue, from, end, err);
     if (r == 0)
         r = rmq_offset_min(log->client, queue, &min, err);
     if (r == 0 && from < min && min < end)
@@ -99,7 +121,7 @@ int rc_reconcile(rc_rocketmq *log, const rmq_queue *queue, int64_t from, atomic_
         seen = end;
         r = read_up_to(log, consumer, queue, &at, end, stop, each, arg, err);
         if (r == 0)
-            r = rmq_offset_max(log->client, queue, &end, err);
+            r = rmq_offset_next(log->client, queue, &end, err);
     }
     rmq_consumer_close(consumer);
     if (ret_end)

@@ -468,6 +468,49 @@ static void an_unanswered_send_is_looked_up(void **state)
     assert_position(b, "{\"nextPosition\":\"160\"}");
 }
 
+static bool next_offset_asked(fakemq *mq, void *arg)
+{
+    (void)arg;
+    for (int i = fakemq_requests(mq, 30, NULL) - 1; i >= 0; i--) {
+        char *committed = fakemq_request_field(mq, 30, i, "committed");
+        char *topic = fakemq_request_field(mq, 30, i, "topic");
+        bool is = strcmp(committed, "false") == 0 && strcmp(topic, "T") == 0;
+
+        free(committed);
+        free(topic);
+        if (is)
+            return true;
+    }
+    return false;
+}
+
+/* A busy broker has stored a send, lost its answer, and shows the messages only later. */
+static void what_is_stored_and_not_yet_shown_counts(void **state)
+{
+    bed *b = *state;
+    const fakemq_rule rule = {
+        .action = FAKEMQ_SWALLOW, .request = 320, .topic = "T", .skip = 8, .count = 1};
+    rc_topic *topic = topic_of(b, "T");
+    rc_writer *writer = writer_of(b, true);
+
+    (void)fakemq_fault(b->mq, &rule);
+    append(writer, topic, 0, 8, true);
+    take_all(writer);
+    for (int q = 0; q < 4; q++) {
+        fakemq_hide(b->mq, "T", "broker-0", q, true);
+        fakemq_hide(b->mq, "T", "broker-1", q, true);
+    }
+    append(writer, topic, 8, 16, true);
+    fakemq_wait(b->mq, next_offset_asked, NULL, "nobody looks at what the broker will write next");
+    for (int q = 0; q < 4; q++) {
+        fakemq_hide(b->mq, "T", "broker-0", q, false);
+        fakemq_hide(b->mq, "T", "broker-1", q, false);
+    }
+    take_all(writer);
+    rc_writer_close(writer);
+    assert_records(b, "T", 16);
+}
+
 static void lost_messages_are_noticed(void **state)
 {
     bed *b = *state;
@@ -656,6 +699,7 @@ int main(void)
         TEST(a_crash_while_taking_over_changes_nothing),
         TEST(only_what_is_missing_is_stored),
         TEST(an_unanswered_send_is_looked_up),
+        TEST(what_is_stored_and_not_yet_shown_counts),
         TEST(lost_messages_are_noticed),
         TEST(a_writer_that_ends_well_leaves_no_notes),
         TEST(what_is_stored_is_read),
