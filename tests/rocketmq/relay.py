@@ -14,6 +14,8 @@ command to one pair (later brokers included when it is left out); end of input e
 
     cut every=N               resets the connection of 1 in N packets, inside the packet
     swallow every=N [codes=310,320]   drops 1 in N replies of the server (to these requests)
+    huge every=N              in 1 of N replies the length says 1 GiB
+    stray every=N             1 in N replies answers a request that nobody made
     delay ms=N                holds every packet back so long
     freeze                    forwards nothing and closes nothing: half-open
     thaw                      undoes freeze; what waited goes on
@@ -22,9 +24,9 @@ command to one pair (later brokers included when it is left out); end of input e
     clear                     no faults, thawed, up
     stats                     counts of bytes, connections, cuts, swallowed replies
 
-Bytes of brokers pass unparsed until the first swallow, which resets the connections that have begun, as
+Bytes of brokers pass unparsed until the first swallow, huge or stray, which resets the connections that have begun, as
 only from its first byte on can a connection be cut into frames. TLS passes too, but replies inside
-it cannot be rewritten or swallowed. --record writes every frame as it came from its sender:
+it cannot be changed or swallowed. --record writes every frame as it came from its sender:
 u8 direction (0 to the server, 1 to the client), u32 length, the frame with its length word.
 """
 import argparse
@@ -53,6 +55,17 @@ def parse_header(frame):
         return fields["code"], fields["opaque"], fields["flag"]
     except (ValueError, KeyError, struct.error):
         return None
+
+
+def strayed(frame):
+    """The reply with an opaque that no request has had."""
+    start, size = 8, int.from_bytes(frame[4:8], "big") & 0xFFFFFF
+    if frame[4]:  # binary: behind code, language and version
+        return frame[:start + 5] + b"\x7f\xff\xff\xf0" + frame[start + 9:]
+    fields = json.loads(frame[start:start + size])
+    header = json.dumps({**fields, "opaque": 0x7ffffff0}).encode()
+    body = frame[start + size:]
+    return struct.pack(">II", 4 + len(header) + len(body), len(header)) + header + body
 
 
 class Walker:
@@ -226,7 +239,18 @@ class Link:
             return
         if self.pair.names:
             frame = self.relay.rewrite(frame)
-        self.client.send(frame)
+        self.client.send(self.twisted(frame))
+
+    def twisted(self, frame):
+        """The reply as it is, or with a lie in it."""
+        pair, chance = self.pair, self.relay.random.randrange
+        if pair.huge and chance(pair.huge) == 0:
+            pair.stats["lies"] += 1
+            return b"\x40\0\0\0" + frame[4:]
+        if pair.stray and chance(pair.stray) == 0:
+            pair.stats["lies"] += 1
+            return strayed(frame)
+        return frame
 
     def swallowed(self, frame):
         head = parse_header(frame)
@@ -278,7 +302,7 @@ class Pair:
         self.links = set()
         self.server = None
         self.stats = dict.fromkeys(
-            ("connections", "to_server", "to_client", "cuts", "swallowed"), 0)
+            ("connections", "to_server", "to_client", "cuts", "swallowed", "lies"), 0)
         self.no_faults()
         self.listener = self.bind(port)
         self.port = self.listener.getsockname()[1]
@@ -291,7 +315,7 @@ class Pair:
         return listener
 
     def no_faults(self):
-        self.cut = self.swallow = self.delay = 0
+        self.cut = self.swallow = self.delay = self.huge = self.stray = 0
         self.swallow_codes = frozenset()
         self.frozen = False
         self.walk = False
@@ -310,15 +334,21 @@ class Pair:
         for link in list(self.links):
             link.reset()
 
+    def walk_all(self):
+        """Frames can be told only from the first byte of a connection on: begin anew."""
+        if not self.walk:
+            self.walk = True
+            for link in [one for one in self.links if one.begun and not one.walkers]:
+                link.reset()
+
     async def run(self, verb, options):
         if verb == "cut":
             self.cut = int(options["every"])
+        elif verb in ("huge", "stray"):
+            self.walk_all()
+            setattr(self, verb, int(options["every"]))
         elif verb == "swallow":
-            # Frames can be told only from the first byte of a connection on: begin anew.
-            if not self.walk:
-                self.walk = True
-                for link in [one for one in self.links if one.begun and not one.walkers]:
-                    link.reset()
+            self.walk_all()
             self.swallow = int(options["every"])
             self.swallow_codes = frozenset(map(int, filter(None, options.get("codes", "").split(","))))
         elif verb == "delay":
@@ -337,7 +367,7 @@ class Pair:
                 self.listener = self.bind(self.port)
                 await self.accept()
         elif verb == "clear":
-            self.cut = self.swallow = self.delay = 0
+            self.cut = self.swallow = self.delay = self.huge = self.stray = 0
             self.swallow_codes = frozenset()
             self.freeze(False)
             await self.run("up", {})

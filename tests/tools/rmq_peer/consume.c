@@ -14,6 +14,7 @@ typedef struct consumer {
     bool assigned, quiet, bodies;
     int64_t count, idle_ms, slow_ms;
     peer_order *order; /* NULL = not checked */
+    peer_progress progress;
     int64_t messages, bytes, offsets_back;
     struct {
         char name[RMQ_TOPIC_MAX + RMQ_BROKER_MAX + 16];
@@ -138,6 +139,7 @@ static void check_offsets(consumer *c, const rmq_fetch *f)
 static void take_messages(consumer *c, const rmq_fetch *f)
 {
     check_offsets(c, f);
+    peer_progress_add(&c->progress, f->queue.broker, (int64_t)f->count);
     for (size_t i = 0; i < f->count; i++) {
         c->messages++;
         c->bytes += (int64_t)f->messages[i].body.len;
@@ -178,8 +180,10 @@ static void fetch_all(consumer *c)
         if (event < 0)
             peer_fail(&err);
         print_assignment(c, &last);
-        if (event == RMQ_FETCH_NONE)
+        if (event == RMQ_FETCH_NONE) {
+            peer_progress_flush(&c->progress);
             continue;
+        }
         heard = peer_now_ns();
         if (event == RMQ_FETCH_MESSAGES)
             take_messages(c, &f);
@@ -290,6 +294,7 @@ int peer_consume(rmq_client *client)
     c->count = peer_number("count", 0);
     c->idle_ms = peer_number("idle", 0);
     c->slow_ms = peer_number("slow", 0);
+    c->progress.every_ns = peer_number("progress", 0) * 1000000;
     c->order = peer_flag("check") ? peer_order_new() : NULL;
     (void)peer_text("tags", NULL);
     (void)peer_text("sql", NULL);

@@ -46,6 +46,23 @@ _Noreturn void peer_fail(const rmq_error *err);
 char *peer_replace(const char *text, int64_t i);
 rmq_slice peer_slice(const char *text); /**< NULL = absent. */
 
+/* ---- progress -------------------------------------------------------------------------------- */
+
+#define PEER_BROKERS_MAX 64
+typedef struct peer_progress {
+    int64_t every_ns; /**< 0 = says nothing. */
+    struct peer_progress_of {
+        char broker[RMQ_BROKER_MAX + 1];
+        int64_t count, said, said_ns;
+    } of[PEER_BROKERS_MAX];
+} peer_progress;
+/** Another `count` messages of a broker: printed, with the time of the monotonic clock, unless
+ *  something of this broker was printed less than every_ns ago. So the first one after a pause is
+ *  told at once. */
+void peer_progress_add(peer_progress *progress, const char *broker, int64_t count);
+/** Prints what is not printed yet: nothing more came for a while. */
+void peer_progress_flush(peer_progress *progress);
+
 /* ---- order of keyed bodies ("key:number") ---------------------------------------------------- */
 
 typedef struct peer_order peer_order;

@@ -16,6 +16,7 @@ typedef struct sender {
     bool quiet, sync;
     /* I/O thread until the producer is closed: */
     int64_t sent, failed, unknown, offsets_back;
+    peer_progress progress;
     struct {
         char broker[RMQ_BROKER_MAX + 1];
         int32_t id;
@@ -120,8 +121,10 @@ static void on_sent(void *arg, const rmq_send_result *r)
         on_failed(s, r->err, t->number);
     } else {
         s->sent++;
-        if (r->queue.broker)
+        if (r->queue.broker) {
             check_offset(s, r);
+            peer_progress_add(&s->progress, r->queue.broker, 1);
+        }
         if (!s->quiet) {
             json_t *e = sent_event(r);
 
@@ -277,6 +280,7 @@ static void read_options(sender *s)
     s->tags = peer_slice(peer_text("tags", NULL));
     s->quiet = peer_flag("quiet");
     s->sync = peer_flag("sync");
+    s->progress.every_ns = peer_number("progress", 0) * 1000000;
     if (body)
         s->body = peer_unbase64(body);
 }
@@ -315,7 +319,11 @@ int peer_send(rmq_client *client)
     began = peer_now_ns();
     for (int64_t i = 0; i < count && !peer_stop; i++) {
         keep_pace(began, i, rate);
-        if (send_one(s, props, first + i, &err) < 0) {
+        int r = send_one(s, props, first + i, &err);
+
+        if (r == -RMQ_EAGAIN && peer_stop)
+            break; /* told to stop while it waited for room: not handed over */
+        if (r < 0) {
             json_t *e = peer_error(&err);
 
             refused++;

@@ -189,6 +189,48 @@ rmq_queue_list *peer_queues(rmq_client *client, const char *topic, enum rmq_rout
     return list;
 }
 
+/* ---- progress -------------------------------------------------------------------------------- */
+
+static void say_progress(struct peer_progress_of *of, int64_t now)
+{
+    json_t *e = peer_event("progress");
+
+    of->said = of->count;
+    of->said_ns = now;
+    json_object_set_new(e, "at", json_integer(now));
+    json_object_set_new(e, "broker", json_string(of->broker));
+    json_object_set_new(e, "count", json_integer(of->count));
+    peer_print(e);
+}
+
+void peer_progress_add(peer_progress *progress, const char *broker, int64_t count)
+{
+    struct peer_progress_of *of = progress->of, *end = of + PEER_BROKERS_MAX;
+    int64_t now;
+
+    if (progress->every_ns == 0)
+        return;
+    while (of < end && *of->broker && strcmp(of->broker, broker) != 0)
+        of++;
+    if (of == end)
+        peer_die("more than %d brokers", PEER_BROKERS_MAX);
+    (void)snprintf(of->broker, sizeof(of->broker), "%s", broker);
+    of->count += count;
+    now = peer_now_ns();
+    if (of->said_ns == 0 || now - of->said_ns >= progress->every_ns)
+        say_progress(of, now);
+}
+
+void peer_progress_flush(peer_progress *progress)
+{
+    struct peer_progress_of *of = progress->of, *end = of + PEER_BROKERS_MAX;
+
+    for (; of < end && *of->broker; of++) {
+        if (of->said < of->count)
+            say_progress(of, peer_now_ns());
+    }
+}
+
 /* ---- order ----------------------------------------------------------------------------------- */
 
 /* One key: which of its numbers were seen. */
