@@ -65,7 +65,7 @@ enum rmq_filter { RMQ_FILTER_TAG = 0, RMQ_FILTER_SQL92 = 1 };
  *  @return 0; -RMQ_EINVAL (the broker's words about the expression); -RMQ_ENOTFOUND. */
 int rmq_consumer_subscribe(rmq_consumer *consumer, const char *topic, enum rmq_filter filter,
                            const char *expression, rmq_error *err);
-/** For assigned consumers: filter of a topic whose queues are added afterwards. */
+/** For assigned consumers: filter of a topic whose queues are added afterwards. Errors as above. */
 int rmq_consumer_filter(rmq_consumer *consumer, const char *topic, enum rmq_filter filter,
                         const char *expression, rmq_error *err);
 /** The queues this member reads now, until the next fetch. */

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Offsets of one queue: ends, by time, and a group's. */
+#include "base/clock.h"
+#include "base/units.h"
 #include "rocketmq/admin_impl.h"
 
+#include <poll.h>
 #include <string.h>
 
+/* Version ordinal of 5.0.0 (protocol §2). */
+#define VERSION_5 413
+#define INDEX_WAIT_MS 10000
+#define INDEX_LOOK_MS 50
+
 /* Asks a queue's broker for one number. @return 0, `also`, or < 0. */
-static int ask_offset(rmq_client *client, int code, const rmq_queue *queue, bool slave,
-                      const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
-                      rc_error *err)
+static int ask_offset_of(rmq_client *client, int code, const rmq_queue *queue, bool slave,
+                         const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
+                         int32_t *ret_version, rc_error *err)
 {
     ADMIN_CALL call;
     char address[RMQ_ADDRESS_MAX] = "";
@@ -28,8 +36,17 @@ static int ask_offset(rmq_client *client, int code, const rmq_queue *queue, bool
     r = admin_ask(&call, also, err);
     if (r != 0 || !ret)
         return r;
+    if (ret_version)
+        *ret_version = call.answer.frame.header.version;
     r = rmq_header_int(&call.answer.frame.header, "offset", ret, err);
     return r < 0 ? rc_wrap(err, r, "%s at broker %s", subject, queue->broker) : 0;
+}
+
+static int ask_offset(rmq_client *client, int code, const rmq_queue *queue, bool slave,
+                      const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
+                      rc_error *err)
+{
+    return ask_offset_of(client, code, queue, slave, more, more_count, also, ret, NULL, err);
 }
 
 int rmq_offset_min(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err)
@@ -42,16 +59,70 @@ int rmq_offset_max(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq
     return ask_offset(client, RMQ_GET_MAX_OFFSET, queue, true, NULL, 0, 0, ret, err);
 }
 
+/* Brokers before 5.0 have no such question. Theirs is: how far behind is the index, in bytes of the
+ * commit log? Once it has passed what the log ended at, all that was stored before is shown. */
+static int table_number(const rmq_text_table *table, const char *name, int64_t *ret)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (strcmp(table->pairs[i].name, name) == 0)
+            return rc_parse_int64(omc_slice_str(table->pairs[i].value), ret);
+    return -OMC_ENOTFOUND;
+}
+
+static int indexed_up_to(rmq_client *client, const char *broker, int64_t *ret_end,
+                         int64_t *ret_indexed, rc_error *err)
+{
+    rmq_text_table *table = NULL;
+    int64_t behind = 0;
+    int r = rmq_broker_runtime_get(client, broker, &table, err);
+
+    if (r < 0)
+        return r;
+    if (table_number(table, "commitLogMaxOffset", ret_end) < 0 ||
+        table_number(table, "dispatchBehindBytes", &behind) < 0)
+        r = rc_fail(err, OMC_EUNSUPPORTED,
+                    "broker %s does not tell how far its index is (GET_BROKER_RUNTIME_INFO)",
+                    broker);
+    *ret_indexed = *ret_end - behind;
+    rmq_free(table);
+    return r;
+}
+
+static int wait_for_index(rmq_client *client, const char *broker, rc_error *err)
+{
+    int64_t deadline = rc_mono_ms(rc_clock_real()) + INDEX_WAIT_MS;
+    int64_t target, end, indexed;
+    int r = indexed_up_to(client, broker, &target, &indexed, err);
+
+    while (r == 0 && indexed < target) {
+        if (rc_mono_ms(rc_clock_real()) > deadline)
+            return rc_fail_retriable(
+                err, OMC_ETIMEDOUT,
+                "broker %s is more than %d s behind with its index: %lld bytes "
+                "are stored and not shown yet",
+                broker, INDEX_WAIT_MS / 1000, (long long)(target - indexed));
+        (void)poll(NULL, 0, INDEX_LOOK_MS);
+        r = indexed_up_to(client, broker, &end, &indexed, err);
+    }
+    return r;
+}
+
 int rmq_offset_next(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err)
 {
-    /* GetMaxOffsetRequestHeader: with committed=false the broker answers from the table it numbers
-     * messages by; it has no entry, and says 0, for a queue nothing was sent to since its start. */
+    /* GetMaxOffsetRequestHeader: with committed=false a broker of 5.x answers from the table it
+     * numbers messages by; it has no entry, and says 0, for a queue nothing was ever sent to. */
     const rmq_text_pair more = {"committed", "false"};
+    int32_t version = 0;
     int64_t shown = 0;
-    int r = ask_offset(client, RMQ_GET_MAX_OFFSET, queue, false, &more, 1, 0, ret, err);
+    int r =
+        ask_offset_of(client, RMQ_GET_MAX_OFFSET, queue, false, &more, 1, 0, ret, &version, err);
 
-    r = r < 0 ? r : rmq_offset_max(client, queue, &shown, err);
-    *ret = RC_MAX(*ret, shown);
+    if (r == 0 && version < VERSION_5)
+        r = wait_for_index(client, queue->broker, err);
+    if (r == 0)
+        r = rmq_offset_max(client, queue, &shown, err);
+    if (r == 0)
+        *ret = RC_MAX(*ret, shown);
     return r;
 }
 

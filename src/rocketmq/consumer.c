@@ -340,23 +340,6 @@ static void filter_io(void *arg)
     put_subscription(c->consumer, c->sub);
 }
 
-int rmq_consumer_filter(rmq_consumer *consumer, const char *topic, enum rmq_filter filter,
-                        const char *expression, rmq_error *err)
-{
-    control c = {.consumer = consumer};
-    int r = want_assigned(consumer, "setting a filter", err);
-
-    if (r == 0)
-        r = rmq_name_check("topic", topic, 255, err);
-    if (r == 0)
-        r = rmq_subscription_new(consumer->client, topic, filter, expression, &c.sub, err);
-    if (r < 0)
-        return r;
-    consumer->assigned_mode = true;
-    rmq_client_run(consumer->client, filter_io, &c);
-    return 0;
-}
-
 typedef struct broker_address {
     char text[RMQ_ADDRESS_MAX];
 } broker_address;
@@ -406,6 +389,42 @@ static int check_expression(const rmq_consumer *consumer, const rmq_subscription
     }
     rmq_answer_release(&answer);
     return r;
+}
+
+/* Brokers answer pulls with a broken expression as if there were none (seen with 5.5.0), so it is
+ * checked before. */
+static int check_sql(const rmq_consumer *consumer, const rmq_subscription *sub, rc_error *err)
+{
+    broker_address address = {""};
+    int r = rmq_client_route(consumer->client, sub->wire, 10000, pick_broker, &address, err);
+
+    return r < 0 ? rc_wrap(err, r, "filter of topic %s", sub->topic)
+                 : check_expression(consumer, sub, address.text, err);
+}
+
+int rmq_consumer_filter(rmq_consumer *consumer, const char *topic, enum rmq_filter filter,
+                        const char *expression, rmq_error *err)
+{
+    control c = {.consumer = consumer};
+    rc_error why = {0};
+    int r = want_assigned(consumer, "setting a filter", err);
+
+    if (r == 0)
+        r = rmq_name_check("topic", topic, 255, err);
+    if (r == 0)
+        r = rmq_subscription_new(consumer->client, topic, filter, expression, &c.sub, err);
+    if (r < 0)
+        return r;
+    RC_ASSERT(c.sub);
+    if (filter == RMQ_FILTER_SQL92 && (r = check_sql(consumer, c.sub, &why)) < 0) {
+        rmq_subscription_free(c.sub);
+        if (err)
+            *err = why;
+        return r;
+    }
+    consumer->assigned_mode = true;
+    rmq_client_run(consumer->client, filter_io, &c);
+    return 0;
 }
 
 static void subscribe_io(void *arg)
