@@ -363,6 +363,7 @@ void rc_position_submit(rc_rocketmq *log, const rc_position_record *records, siz
         queue = choose_queue(topic, connector, key);
     }
     rc_arena_release(&arena);
+    RC_ASSERT(queue); /* there is at least one record */
     send->done = done;
     send->arg = arg;
     send->parcel = (rmq_parcel){.topic = topic->name,
