@@ -4,7 +4,8 @@
  * its end; only one with escapes is copied.
  */
 #include "record/json_reader.h"
-#include "record/utf8.h"
+
+#include "base/utf8.h"
 
 /* ---- errors -------------------------------------------------------------------------------- */
 

@@ -7,8 +7,8 @@
 #include "record/json.h"
 
 #include "base/encode.h"
+#include "base/utf8.h"
 #include "record/number.h"
-#include "record/utf8.h"
 #include "record/value.h"
 
 #include <math.h>

@@ -7,8 +7,8 @@
 #include "record/message.h"
 
 #include "base/units.h"
+#include "base/utf8.h"
 #include "record/number.h"
-#include "record/utf8.h"
 
 static const char *const system_names[] = {"MIN_OFFSET", "TRACE_ON", "MAX_OFFSET", "MSG_REGION",
                                            "UNIQ_KEY",   "WAIT",     "TAGS"};
@@ -270,25 +270,6 @@ const char *rc_record_topic(const omc_record *record, const char *fallback, omc_
     if (extension && !is_blank(*extension))
         return omc_copy(arena, extension->base, extension->len);
     return fallback;
-}
-
-/* ---- Java's hash --------------------------------------------------------------------------- */
-
-int32_t rc_java_hash(rc_slice text)
-{
-    const uint8_t *at = (const uint8_t *)text.base, *end = at + text.len;
-    uint32_t hash = 0;
-
-    while (at < end) {
-        uint32_t code = rc_utf8_next(&at, end);
-
-        if (code >= 0x10000) {
-            hash = hash * 31 + (0xD7C0 + (code >> 10));
-            code = 0xDC00 | (code & 0x3FF);
-        }
-        hash = hash * 31 + code;
-    }
-    return (int32_t)hash;
 }
 
 int32_t rc_queue_by_hash(rc_slice text, int32_t count)

@@ -96,9 +96,6 @@ const omc_map *rc_origin_partition(const char *topic, const char *broker, int32_
 /** The record's target topic: its `topic`, extension `topic`, or `fallback`; NULL = none. */
 const char *rc_record_topic(const omc_record *record, const char *fallback, omc_arena *arena);
 
-/** Java's String.hashCode() of UTF-8 text: over UTF-16 units; bytes that are no UTF-8 count as
- *  U+FFFD. */
-int32_t rc_java_hash(rc_slice text);
 /** Java's SelectMessageQueueByHash: |hash % count|. */
 int32_t rc_queue_by_hash(rc_slice text, int32_t count);
 

@@ -6,6 +6,7 @@
 #include "rocketmq/wire.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -110,49 +111,9 @@ void rmq_unique_key(char out[33])
 
 /* ---- Java's hash ----------------------------------------------------------------------------- */
 
-/* Takes one character off `text`; what is not UTF-8 becomes U+FFFD, as in Java: one for the longest
- * beginning of a character that could have been one. */
-static uint32_t next_character(const uint8_t **text, const uint8_t *end)
-{
-    const uint8_t *at = *text;
-    uint8_t lead = *at++;
-    int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
-    uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    uint8_t high = lead == 0xF4 ? 0x8F : 0xBF;
-    uint32_t c = lead & (0x3Fu >> more);
-
-    *text = at;
-    if (lead < 0x80)
-        return lead;
-    if (lead < 0xC2 || lead > 0xF4)
-        return 0xFFFD;
-    for (; more > 0; more--) {
-        if (at == end || *at < low || *at > high)
-            return 0xFFFD;
-        c = c << 6 | (*at++ & 0x3Fu);
-        *text = at;
-        low = 0x80;
-        high = 0xBF;
-    }
-    return c >= 0xD800 && c <= 0xDFFF ? 0xFFFD : c; /* A half of a pair, encoded by itself. */
-}
-
 int32_t rmq_java_hash(rmq_slice text)
 {
-    const uint8_t *at = (const uint8_t *)text.base;
-    const uint8_t *end = text.len ? at + text.len : at;
-    uint32_t hash = 0;
-
-    while (at != end) {
-        uint32_t c = next_character(&at, end);
-
-        if (c >= 0x10000) { /* Java counts UTF-16 units. */
-            hash = 31 * hash + (0xD800 + ((c - 0x10000) >> 10));
-            c = 0xDC00 + (c & 0x3FF);
-        }
-        hash = 31 * hash + c;
-    }
-    return (int32_t)hash;
+    return rc_java_hash(text);
 }
 
 /* ---- names and properties -------------------------------------------------------------------- */

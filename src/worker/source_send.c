@@ -5,6 +5,7 @@
  */
 #include "worker/source_loop.h"
 
+#include "base/utf8.h"
 #include "record/json.h"
 
 #define PARTITIONS_LOOKED_AT 64

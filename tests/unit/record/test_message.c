@@ -2,6 +2,7 @@
 /* Records to messages and back; the copied message is one a Java worker stored. */
 #include "record_unit.h"
 
+#include "base/utf8.h"
 #include "record/json.h"
 #include "record/message.h"
 

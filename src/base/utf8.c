@@ -4,7 +4,7 @@
  * queue selection by hash agrees with Java's only when the count of replacements does. Java keeps
  * a surrogate written in three bytes together as one replacement, unlike the web's rule.
  */
-#include "record/utf8.h"
+#include "base/utf8.h"
 
 uint32_t rc_utf8_next(const uint8_t **at, const uint8_t *end)
 {
@@ -55,4 +55,22 @@ size_t rc_utf8_put(uint32_t code, char *out)
     out[2] = (char)(0x80 | (code >> 6 & 0x3F));
     out[3] = (char)(0x80 | (code & 0x3F));
     return 4;
+}
+
+int32_t rc_java_hash(rc_slice text)
+{
+    const uint8_t *at = (const uint8_t *)text.base;
+    const uint8_t *end = text.len ? at + text.len : at;
+    uint32_t hash = 0;
+
+    while (at != end) {
+        uint32_t code = rc_utf8_next(&at, end);
+
+        if (code >= 0x10000) { /* two UTF-16 units */
+            hash = hash * 31 + (0xD800 + ((code - 0x10000) >> 10));
+            code = 0xDC00 | (code & 0x3FF);
+        }
+        hash = hash * 31 + code;
+    }
+    return (int32_t)hash;
 }
