@@ -638,7 +638,8 @@ static void fail_pull(const rmq_tap *tap, const rmq_header *header, rc_error *er
     (void)rmq_fail_response(err, header->code, header->remark, what);
 }
 
-static void refused(rmq_tap *tap, const rmq_header *header)
+/* A slave copies topics and groups from its master every 10 s: what it does not know may exist. */
+static void refused(rmq_tap *tap, const rmq_header *header, bool at_slave)
 {
     rc_error err = {0};
 
@@ -646,9 +647,13 @@ static void refused(rmq_tap *tap, const rmq_header *header)
     if (tap->node != 0)
         tap->no_slave_ms = rmq_now_ms() + RMQ_SLAVE_AGAIN_MS;
     tap->node = 0;
+    if (at_slave) /* the master may be back */
+        tap->fresh_route = true;
     switch (header->code) {
     case RMQ_R_TOPIC_NOT_EXIST:
     case RMQ_R_INVALID_PARAMETER:
+        if (at_slave)
+            break;
         tap->gone_answers++;
         if (!tap->gone)
             tap->gone = rc_malloc(sizeof *tap->gone);
@@ -661,8 +666,12 @@ static void refused(rmq_tap *tap, const rmq_header *header)
     case RMQ_R_FILTER_DATA_NOT_LATEST:
         rmq_heartbeat_now(tap->consumer->client);
         break;
-    case RMQ_R_SUBSCRIPTION_PARSE_FAILED:
     case RMQ_R_SUBSCRIPTION_GROUP_NOT_EXIST:
+        if (at_slave)
+            break;
+        lost(tap, &err);
+        return;
+    case RMQ_R_SUBSCRIPTION_PARSE_FAILED:
         lost(tap, &err);
         return;
     case RMQ_R_NOT_LEADER_FOR_QUEUE:
@@ -705,7 +714,7 @@ static void answered(rmq_tap *tap, const rmq_pull *pull, const rmq_reply *reply)
 
     if (header->code != RMQ_R_SUCCESS && header->code != RMQ_R_PULL_NOT_FOUND &&
         header->code != RMQ_R_PULL_RETRY_IMMEDIATELY && header->code != RMQ_R_PULL_OFFSET_MOVED) {
-        refused(tap, header);
+        refused(tap, header, pull->at_slave);
         return;
     }
     if (read_fields(header, &what, &err) < 0) {

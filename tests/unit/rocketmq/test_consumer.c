@@ -426,6 +426,35 @@ static void test_slave_when_master_is_gone(void **state)
     rig_free(r);
 }
 
+/* A slave that has not copied the newest topics or groups yet: no word of it is the last. */
+static void test_slave_that_knows_nothing_yet(void **state)
+{
+    const fakemq_config with_slaves = {.slaves = true};
+    const rmq_consumer_config config = {.poll_ms = 1000, .read_slaves = true};
+    const int codes[] = {17 /* topic */, 29 /* queue */, 26 /* group */};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        const fakemq_rule unknown = {.action = FAKEMQ_REFUSE,
+                                     .request = PULL,
+                                     .broker = "broker-0-slave",
+                                     .code = codes[i],
+                                     .remark = "never heard of"};
+        rig *r = start(&with_slaves, &config);
+
+        fakemq_fault(r->mq, &unknown);
+        fakemq_fill(r->mq, "T", "broker-0", 0, 100);
+        rig_add(r, "broker-0", 0, 0);
+        rig_read(r, 100);
+        fakemq_kill(r->mq, "broker-0");
+        rig_wait_requests(r, PULL, "broker-0-slave", 4);
+        fakemq_revive(r->mq, "broker-0");
+        fakemq_fill(r->mq, "T", "broker-0", 0, 10);
+        rig_read(r, 110);
+        rig_free(r);
+    }
+}
+
 static void test_slave_as_suggested(void **state)
 {
     const fakemq_config with_slaves = {.slaves = true};
@@ -686,6 +715,7 @@ int main(void)
         cmocka_unit_test(test_added_queues),
         cmocka_unit_test(test_killed_and_back),
         cmocka_unit_test(test_slave_when_master_is_gone),
+        cmocka_unit_test(test_slave_that_knows_nothing_yet),
         cmocka_unit_test(test_slave_as_suggested),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_swallowed),
