@@ -120,6 +120,8 @@ static int open_store(rc_service *service, rc_error *err)
 static int open_rocketmq(rc_service *service, rc_error *err)
 {
     const rc_worker_config *config = service->setup->config;
+    RC_AUTO_FREE char *folder = rc_path_join(config->store_dir, "config");
+    RC_AUTO_FREE char *positions = rc_path_join(folder, "position.json"); /* as Java names it */
     const rc_rocketmq_config rocketmq = {
         .client = {.namesrv = config->namesrv_addr,
                    .access_key = config->acl_enable ? config->access_key : NULL,
@@ -133,12 +135,16 @@ static int open_rocketmq(rc_service *service, rc_error *err)
                    .request_timeout_ms = config->request_timeout_ms},
         .worker_id = config->worker_id,
         .position_topic = config->position_topic,
+        .position_file = positions,
         .queues = (int32_t)config->log_queues,
         .create_topics = config->auto_create_topics,
         .clock = rc_clock_real(),
     };
 
-    return rc_rocketmq_open(&rocketmq, &service->log, err);
+    int r = rc_mkdirs(folder, err);
+
+    return r < 0 ? rc_wrap(err, r, "storePathRootDir")
+                 : rc_rocketmq_open(&rocketmq, &service->log, err);
 }
 
 static int open_log(rc_service *service, rc_error *err)

@@ -147,7 +147,7 @@ static int inherit_id(void *arg, const rc_id *id, int64_t offset)
 static void wait_for_tail(rc_writer *writer)
 {
     rc_clock *clock = writer->log->clock;
-    int64_t until = writer->eo->opened_ns + RC_DEAD_TAIL_MS * INT64_C(1000000);
+    int64_t until = writer->eo->opened_ns + writer->log->dead_tail_ms * INT64_C(1000000);
 
     (void)pthread_mutex_lock(&writer->mu);
     while (rc_mono_ns(clock) < until)

@@ -64,9 +64,13 @@ static bool has_state(rc_rocketmq *log, const char *name, rc_slice partition, om
 static bool state_of(rc_rocketmq *log, const char *name, const rc_commit *commit, omc_arena *arena,
                      rc_position_record *ret)
 {
+    rc_position_record now = {.generation = 0};
+
     *ret = (rc_position_record){.connector = omc_slice_str(name),
-                                .partition = partition_text(commit->topic, commit->queue, arena),
-                                .generation = -1};
+                                .partition = partition_text(commit->topic, commit->queue, arena)};
+    /* Numbered, so that an older one that is written again (positions_keep.c) stays older. */
+    (void)rc_position_table_get(log->table, name, ret->partition, arena, &now);
+    ret->generation = now.generation + 1;
     if (commit->state.base && commit->offset >= 0)
         ret->offset = omc_slice_str(
             rc_arena_format(arena, "{\"queueOffset\":\"%lld\",\"state\":" RC_SLICE_FMT "}",

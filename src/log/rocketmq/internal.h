@@ -8,7 +8,7 @@
  *   rc_writer       one task thread; `writer->mu` guards what the I/O thread completes
  *   rc_reader       one task thread
  *
- * Order of locks: writer->mu, then log->mu; the table's lock is taken alone.
+ * Order of locks: log->mu, then writer->mu; the table's lock comes last.
  */
 #ifndef RC_LOG_ROCKETMQ_INTERNAL_H
 #define RC_LOG_ROCKETMQ_INTERNAL_H
@@ -27,10 +27,7 @@
 #define RC_ITEM_BYTES_MAX RC_MESSAGE_MAX
 /** After a connection of ours was reset, what a broker has read of it may still wait in its queue
  * of sends for so long. */
-#define RC_TAIL_MS 2000
-/** After a process has been killed its kernel may go on sending for the TCP user timeout (2 s), and
- *  the broker's queue comes on top (ownership rules, D_tail). */
-#define RC_DEAD_TAIL_MS 3000
+#define RC_TAIL_MS 2000 /* the default of tail_ms */
 /** Records of a sink's group are under this name and the group's. */
 #define RC_SINK_PREFIX "__rc.sink/"
 /** Records of one commit, encoded: what a broker accepts in one send. */
@@ -100,6 +97,25 @@ int rc_position_table_each(rc_position_table *table, const char *connector, rc_p
 /** What was written and acknowledged by us; the topic says the same when it is read. */
 void rc_position_table_put(rc_position_table *table, const rc_position_record *record);
 rc_topic *rc_position_table_topic(rc_position_table *table);
+/** A position known from elsewhere, for a partition that the topic says nothing about. */
+void rc_position_table_seed(rc_position_table *table, const rc_position_record *record);
+/** Changes with every change of the table. */
+uint64_t rc_position_table_version(rc_position_table *table);
+/** Copies (in arena) of all positions whose newest record is older than `before_ms` (wall). */
+size_t rc_position_table_copy(rc_position_table *table, int64_t before_ms, omc_arena *arena,
+                              rc_position_record **ret);
+
+/* ---- positions_keep.c: positions outlive the topic's retention ------------------------------- */
+
+typedef struct rc_position_keeper rc_position_keeper;
+/** Seeds the table from the file (the Java runtime's position.json, or our own snapshot of that
+ *  form) and starts to keep both the file and the topic fresh. `path` NULL = no file. */
+int rc_position_keeper_new(rc_rocketmq *log, const char *path, rc_position_keeper **ret,
+                           rc_error *err);
+/** Writes the file once more. NULL is allowed. */
+void rc_position_keeper_free(rc_position_keeper *keeper);
+/** What the keeper does every minute. `now_ms` is wall time. */
+void rc_position_keep(rc_position_keeper *keeper, int64_t now_ms);
 
 int rc_rmq_position(rc_log *log, const char *connector, rc_slice partition, omc_arena *arena,
                     rc_slice *ret, rc_error *err);
@@ -263,6 +279,8 @@ void rc_commit_take(rc_writer *writer, rc_append *append);
 /** [mu] The partition's record is to be written with the next round, though its position is not
  *  new. */
 void rc_commit_touch(rc_writer *writer, const char *partition);
+/** [mu] The same now, for a partition this writer has committed. @return false: it has not. */
+bool rc_commit_renew(rc_writer *writer, const char *partition);
 /** [mu] Starts a round now when none is under way and something is to be committed; else sees to it
  *  that one comes in time. */
 void rc_commit_kick(rc_writer *writer);
@@ -389,8 +407,14 @@ struct rc_rocketmq {
     char *worker_id, *position_topic;
     int32_t queues;
     bool create_topics;
+    int64_t tail_ms;
+    /** After a process has been killed its kernel may go on sending for the TCP user timeout (2 s),
+     *  and the broker's queue comes on top (ownership rules, D_tail). */
+    int64_t dead_tail_ms;
+    int64_t lost_ms; /**< A broker that has just started may still be counting for so long. */
     rmq_lanes *position_lanes;
     rc_position_table *table;
+    rc_position_keeper *keeper;
     rc_recovery *recovery;
     pthread_mutex_t mu;
     rc_topic *topics;         /**< [mu] */

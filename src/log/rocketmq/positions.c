@@ -21,6 +21,7 @@ typedef struct rc_position_entry {
     char *offset;          /* NULL: forgotten */
     char *notes;
     int64_t generation;
+    int64_t stored_ms; /* wall time of its newest record */
     UT_hash_handle hh;
 } rc_position_entry;
 
@@ -30,6 +31,7 @@ struct rc_position_table {
     pthread_mutex_t mu;
     rc_position_entry *entries; /* [mu] */
     size_t count;
+    uint64_t version;        /* [mu] goes up with every change */
     pthread_mutex_t reading; /* one reads at a time; taken before mu */
     rmq_consumer *consumer;
     int64_t *next; /* per queue */
@@ -69,7 +71,7 @@ static char *copy_of(rc_slice text)
     return text.base ? rc_strndup(text.base, text.len) : NULL;
 }
 
-static void fold(rc_position_table *table, const rc_position_record *record)
+static void fold(rc_position_table *table, const rc_position_record *record, int64_t stored_ms)
 {
     rc_position_entry *entry = find(table, record->connector, record->partition, true);
 
@@ -80,12 +82,14 @@ static void fold(rc_position_table *table, const rc_position_record *record)
     entry->offset = copy_of(record->offset);
     entry->notes = copy_of(record->notes);
     entry->generation = RC_MAX(record->generation, entry->generation);
+    entry->stored_ms = stored_ms;
+    table->version++;
 }
 
 void rc_position_table_put(rc_position_table *table, const rc_position_record *record)
 {
     (void)pthread_mutex_lock(&table->mu);
-    fold(table, record);
+    fold(table, record, rc_now_ms(table->log->clock));
     (void)pthread_mutex_unlock(&table->mu);
 }
 
@@ -154,6 +158,47 @@ int rc_position_table_each(rc_position_table *table, const char *connector, rc_p
     return r < 0 ? r : 0;
 }
 
+void rc_position_table_seed(rc_position_table *table, const rc_position_record *record)
+{
+    (void)pthread_mutex_lock(&table->mu);
+    if (!find(table, record->connector, record->partition, false))
+        fold(table, record, 0);
+    (void)pthread_mutex_unlock(&table->mu);
+}
+
+uint64_t rc_position_table_version(rc_position_table *table)
+{
+    uint64_t version;
+
+    (void)pthread_mutex_lock(&table->mu);
+    version = table->version;
+    (void)pthread_mutex_unlock(&table->mu);
+    return version;
+}
+
+size_t rc_position_table_copy(rc_position_table *table, int64_t before_ms, omc_arena *arena,
+                              rc_position_record **ret)
+{
+    rc_position_entry *entry, *next;
+    rc_position_record *list;
+    size_t count = 0;
+
+    (void)pthread_mutex_lock(&table->mu);
+    list = omc_alloc(arena, (table->count + 1) * sizeof *list);
+    HASH_ITER(hh, table->entries, entry, next)
+    {
+        if (entry->offset && entry->stored_ms < before_ms)
+            list[count++] = (rc_position_record){.connector = in_arena(entry->key, arena),
+                                                 .partition = in_arena(entry->partition, arena),
+                                                 .offset = in_arena(entry->offset, arena),
+                                                 .generation = entry->generation,
+                                                 .notes = in_arena(entry->notes, arena)};
+    }
+    (void)pthread_mutex_unlock(&table->mu);
+    *ret = list;
+    return count;
+}
+
 rc_topic *rc_position_table_topic(rc_position_table *table)
 {
     return table->topic;
@@ -179,7 +224,7 @@ static void take(rc_position_table *table, const rmq_fetch *fetch)
 
         rc_arena_reset(&table->arena, 65536);
         if (rc_position_parse(&fetch->messages[i], &table->arena.pub, &record) > 0)
-            fold(table, &record);
+            fold(table, &record, fetch->messages[i].stored_ms);
     }
     (void)pthread_mutex_unlock(&table->mu);
     if (index >= 0)

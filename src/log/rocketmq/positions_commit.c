@@ -47,6 +47,18 @@ void rc_commit_touch(rc_writer *writer, const char *partition)
     position_of(writer, partition)->changed = true;
 }
 
+bool rc_commit_renew(rc_writer *writer, const char *partition)
+{
+    rc_writer_position *position;
+
+    HASH_FIND_STR(writer->positions, partition, position);
+    if (!position)
+        return false;
+    position->changed = true;
+    rc_commit_kick(writer);
+    return true;
+}
+
 static void commit_free(commit *c)
 {
     free(c->partition);

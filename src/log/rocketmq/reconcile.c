@@ -12,7 +12,6 @@
 
 #define FETCH_WAIT_MS 500
 #define STUCK_MS 30000
-#define LOST_MS 10000
 #define LOOK_AGAIN_MS 200
 
 static int lost(const rmq_queue *queue, int64_t from, int64_t end, rc_error *err)
@@ -88,7 +87,7 @@ static int read_up_to(rc_rocketmq *log, rmq_consumer *consumer, const rmq_queue 
 static int find_end(rc_rocketmq *log, const rmq_queue *queue, int64_t from, atomic_bool *stop,
                     int64_t *ret, rc_error *err)
 {
-    int64_t deadline = rc_mono_ms(log->clock) + LOST_MS;
+    int64_t deadline = rc_mono_ms(log->clock) + log->lost_ms;
     int r;
 
     while ((r = rmq_offset_next(log->client, queue, ret, err)) == 0 && from > *ret) {

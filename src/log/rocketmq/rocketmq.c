@@ -106,6 +106,7 @@ static void close_log(rc_log *pub)
     rc_known_group *group, *next;
 
     RC_ASSERT(!log->writers);
+    rc_position_keeper_free(log->keeper); /* before the lanes it writes with */
     rc_recovery_free(log->recovery);
     end_position_lanes(log);
     rc_position_table_close(log->table);
@@ -132,7 +133,7 @@ static int open_lanes(rc_rocketmq *log, rc_error *err)
         .send_bytes_max = RC_SEND_BYTES_MAX,
         .send_timeout_ms = rmq_client_settings(log->client)->request_timeout_ms,
         .delivery_timeout_ms = POSITION_DELIVERY_MS,
-        .unknown_wait_ms = RC_TAIL_MS,
+        .unknown_wait_ms = log->tail_ms,
         .unknown = RMQ_UNKNOWN_RESEND, /* a position that comes twice says the same twice */
         .done = position_done,
         .trouble = position_trouble,
@@ -154,6 +155,9 @@ int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *e
     log->position_topic = rc_strdup(config->position_topic);
     log->queues = config->queues;
     log->create_topics = config->create_topics;
+    log->tail_ms = config->tail_ms ? config->tail_ms : RC_TAIL_MS;
+    log->dead_tail_ms = log->tail_ms + log->tail_ms / 2;
+    log->lost_ms = 5 * log->tail_ms;
     (void)pthread_mutex_init(&log->mu, NULL);
     client.log = client_says;
     client.log_arg = log;
@@ -164,6 +168,8 @@ int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *e
         r = open_lanes(log, err);
     if (r == 0)
         r = rc_position_table_open(log, &log->table, err);
+    if (r == 0)
+        r = rc_position_keeper_new(log, config->position_file, &log->keeper, err);
     if (r < 0) {
         close_log(&log->pub);
         return rc_wrap(err, r, "RocketMQ at %s", config->client.namesrv);

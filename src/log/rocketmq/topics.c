@@ -86,16 +86,11 @@ static rc_topic *topic_new(rc_rocketmq *log, const char *name, rmq_queue_list *w
 static int ask(rc_rocketmq *log, const char *name, rc_topic **ret, rc_error *err)
 {
     rmq_queue_list *writable = NULL, *readable = NULL;
-    int r = rmq_topic_queues(log->client, name, RMQ_FOR_WRITING, &writable, err);
+    int r = rmq_client_queues(log->client, name, &writable, &readable, err);
 
     if (r == 0)
-        r = rmq_topic_queues(log->client, name, RMQ_FOR_READING, &readable, err);
-    if (r < 0) {
-        rmq_queue_list_free(writable);
-        return r;
-    }
-    *ret = topic_new(log, name, writable, readable);
-    return 0;
+        *ret = topic_new(log, name, writable, readable);
+    return r;
 }
 
 static bool same_list(const rc_topic *a, const rc_topic *b)

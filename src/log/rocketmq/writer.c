@@ -289,7 +289,7 @@ static rmq_lanes_config lanes_config(rc_writer *writer, const rc_writer_config *
         .send_bytes_max = RC_SEND_BYTES_MAX,
         .send_timeout_ms = rmq_client_settings(writer->log->client)->request_timeout_ms,
         .delivery_timeout_ms = -1, /* the task waits, and says why */
-        .unknown_wait_ms = RC_TAIL_MS,
+        .unknown_wait_ms = writer->log->tail_ms,
         .unknown = config->exactly_once ? RMQ_UNKNOWN_REPORT : RMQ_UNKNOWN_RESEND,
         .ack = (enum rmq_ack)config->ack,
         .done = on_done,
@@ -418,7 +418,7 @@ void rc_rmq_writer_close(rc_writer *writer)
     while (!writer->lanes_closed || writer->sending > 0)
         (void)log->clock->wait(log->clock, &writer->cond, &writer->mu, INT64_MAX);
     if (unanswered) {
-        int64_t deadline = rc_mono_ns(log->clock) + RC_TAIL_MS * INT64_C(1000000);
+        int64_t deadline = rc_mono_ns(log->clock) + log->tail_ms * INT64_C(1000000);
 
         while (rc_mono_ns(log->clock) < deadline)
             (void)log->clock->wait(log->clock, &writer->cond, &writer->mu, deadline);

@@ -33,6 +33,7 @@ static void open_log(bed *b)
         .position_topic = "connector-position-topic",
         .queues = 4,
         .create_topics = true,
+        .tail_ms = 200, /* the fake cluster stores what it has read at once */
         .clock = rc_clock_real(),
     };
     rc_error err = {0};
