@@ -110,6 +110,9 @@ void rmq_answer_release(rmq_answer *answer);
  *  runs on the I/O thread. @return 0 or < 0 with err. */
 int rmq_client_route(rmq_client *client, const char *wire_topic, int64_t max_age_ms,
                      void (*use)(void *arg, const rmq_route *route), void *arg, rc_error *err);
+/** rmq_topic_queues() for writing and for reading, of the same route: one question. */
+int rmq_client_queues(rmq_client *client, const char *topic, rmq_queue_list **ret_writable,
+                      rmq_queue_list **ret_readable, rc_error *err);
 
 /* ---- groups and heartbeats (I/O thread) ------------------------------------------------------ */
 

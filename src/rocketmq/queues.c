@@ -95,20 +95,48 @@ static void spell_out(void *arg, const rmq_route *route)
     w->list = list;
 }
 
+static void spell_out_both(void *arg, const rmq_route *route)
+{
+    struct wanted *both = arg;
+
+    spell_out(&both[0], route);
+    spell_out(&both[1], route);
+}
+
+static int look_up(rmq_client *client, const char *topic, void (*use)(void *, const rmq_route *),
+                   struct wanted *wanted, rc_error *err)
+{
+    char wire[256];
+    int r = rmq_name_check("topic", topic, 255, err);
+
+    return r < 0 ? r
+                 : rmq_client_route(client, rmq_client_wire_name(client, topic, wire), 0, use,
+                                    wanted, err);
+}
+
 int rmq_topic_queues(rmq_client *client, const char *topic, enum rmq_route_for what,
                      rmq_queue_list **ret, rmq_error *err)
 {
     struct wanted wanted = {.topic = topic, .what = what};
-    char wire[256];
-    int r = rmq_name_check("topic", topic, 255, err);
+    int r = look_up(client, topic, spell_out, &wanted, err);
 
-    r = r < 0 ? r
-              : rmq_client_route(client, rmq_client_wire_name(client, topic, wire), 0, spell_out,
-                                 &wanted, err);
-    if (r < 0)
-        return r;
-    *ret = wanted.list;
-    return 0;
+    if (r == 0)
+        *ret = wanted.list;
+    return r;
+}
+
+int rmq_client_queues(rmq_client *client, const char *topic, rmq_queue_list **ret_writable,
+                      rmq_queue_list **ret_readable, rc_error *err)
+{
+    struct wanted both[] = {{.topic = topic, .what = RMQ_FOR_WRITING},
+                            {.topic = topic, .what = RMQ_FOR_READING}};
+    int r = look_up(client, topic, spell_out_both, both, err);
+
+    if (r == 0) {
+        *ret_writable = both[0].list;
+        *ret_readable = both[1].list;
+    }
+    return r;
 }
 
 void rmq_queue_list_free(rmq_queue_list *list)

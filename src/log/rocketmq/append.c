@@ -94,6 +94,7 @@ void rc_rmq_writer_trim(rc_writer *writer)
 size_t rc_writer_line(rc_writer *writer, rc_topic *topic, int32_t queue)
 {
     rc_line *line;
+    size_t message_max;
 
     for (size_t i = 0; i < writer->line_count; i++) {
         /* Most often the same queue again, or the next one. */
@@ -102,6 +103,7 @@ size_t rc_writer_line(rc_writer *writer, rc_topic *topic, int32_t queue)
         if (writer->lines[at].topic == topic && writer->lines[at].queue == queue)
             return writer->last_line = at;
     }
+    message_max = rc_rmq_message_max(writer->log, topic->queues[queue].broker);
     /* The I/O thread looks at lines, too. */
     (void)pthread_mutex_lock(&writer->mu);
     if (writer->line_count == writer->line_cap) {
@@ -112,6 +114,7 @@ size_t rc_writer_line(rc_writer *writer, rc_topic *topic, int32_t queue)
     memset(line, 0, sizeof *line);
     line->topic = topic;
     line->queue = queue;
+    line->message_max = message_max;
     line->known_next = -1;
     writer->last_line = writer->line_count++;
     (void)pthread_mutex_unlock(&writer->mu);
@@ -148,7 +151,8 @@ static rc_part *part_for(rc_append *append, size_t line, size_t need, uint32_t *
     rc_line *at = &append->writer->lines[line];
     rc_part *part = at->append == append->number ? append->parts[at->part] : NULL;
 
-    if (!part || (part->parcel.bytes > 0 && part->parcel.bytes + need > RC_SEND_BYTES_MAX))
+    if (!part || (part->parcel.bytes > 0 &&
+                  part->parcel.bytes + need > RC_MIN(RC_SEND_BYTES_MAX, at->message_max)))
         part = part_new(append, line);
     *ret = append->writer->lines[line].part;
     if (part->parcel.bytes + need > part->cap) {
@@ -204,21 +208,22 @@ static void prepare(encoding *e, const rc_append *append, const rc_message *mess
     add_identity(e, to, append, message);
 }
 
-static int check_size(const rc_topic *topic, const rc_message *message, size_t size, rc_error *err)
+static int check_size(const rc_line *line, const rc_message *message, size_t size, rc_error *err)
 {
-    if (size <= RC_ITEM_BYTES_MAX)
+    const rmq_queue *queue = &line->topic->queues[line->queue];
+
+    if (size <= line->message_max)
         return 0;
     return rc_fail(err, OMC_EINVAL,
-                   "message of %zu bytes (body %zu, the rest properties) for topic '%s': at most "
-                   "%zu fit RocketMQ's maxMessageSize; make records smaller or send them to a "
-                   "dead-letter topic (errors.tolerance=all)",
-                   size, message->body.len, topic->name, RC_ITEM_BYTES_MAX);
+                   "message of %zu bytes (body %zu, the rest properties) for topic '%s': broker "
+                   "'%s' takes at most %zu (maxMessageSize); make records smaller, or skip those "
+                   "that are larger (errors.tolerance=all)",
+                   size, message->body.len, queue->topic, queue->broker, line->message_max);
 }
 
 static int put(rc_append *append, size_t line, const rc_message *message, rc_slot *ret,
                rc_error *err)
 {
-    rc_topic *topic = append->writer->lines[line].topic;
     encoding e;
     char unique[33];
     size_t properties, size;
@@ -230,7 +235,7 @@ static int put(rc_append *append, size_t line, const rc_message *message, rc_slo
     if (r == 0) {
         properties = rmq_properties_size(&e.message, true);
         size = rmq_item_size(e.message.body.len, properties);
-        r = check_size(topic, message, size, err);
+        r = check_size(&append->writer->lines[line], message, size, err);
     }
     if (r == 0) {
         part = part_for(append, line, size, &ret->part);

@@ -163,23 +163,24 @@ static int32_t index_of(const rc_topic *topic, rc_slice broker, int64_t id)
     return -1;
 }
 
-/* One note: [topic, broker, queue, offset]. */
+/* One note: [topic, broker, queue, offset]. *at is the topic of the note before. */
 static int inherit_note(rc_writer *writer, rc_eo_partition *partition, const omc_array *note,
-                        const rc_identity *identity, rc_error *err)
+                        const rc_identity *identity, rc_topic **at, rc_error *err)
 {
     inheritance in = {.writer = writer, .identity = identity, .err = err};
     RC_AUTO_FREE char *name = NULL;
-    rc_topic *topic;
+    rc_topic *topic = *at;
     int64_t id, offset;
     int32_t index;
-    int r;
+    int r = 0;
 
     if (note->count != 4 || note->items[0].kind != OMC_STRING ||
         note->items[1].kind != OMC_STRING || !omc_value_int64(&note->items[2], &id) ||
         !omc_value_int64(&note->items[3], &offset))
         return rc_fail(err, OMC_EFORMAT, "a note in the position topic is damaged");
     name = rc_strndup(note->items[0].u.bytes.base, note->items[0].u.bytes.len);
-    r = rc_rmq_topic(&writer->log->pub, name, 0, &topic, err);
+    if (!topic || strcmp(rc_rmq_topic_name(topic), name) != 0)
+        r = rc_rmq_topic(&writer->log->pub, name, 0, &topic, err);
     if (r == -OMC_ENOTFOUND) {
         rc_warn("rocketmq",
                 "%s: topic '%s', to which it has written, is gone; nothing of it is "
@@ -189,6 +190,7 @@ static int inherit_note(rc_writer *writer, rc_eo_partition *partition, const omc
     }
     if (r < 0)
         return r;
+    *at = topic;
     index = index_of(topic, note->items[1].u.bytes, id);
     if (index < 0)
         return rc_fail_retriable(err, OMC_ENOTFOUND,
@@ -207,6 +209,7 @@ static int inherit(rc_writer *writer, rc_eo_partition *partition, const rc_ident
 {
     rc_position_record record;
     omc_value notes;
+    rc_topic *topic = NULL;
     rc_arena arena;
     size_t found;
     int r = 0;
@@ -222,7 +225,8 @@ static int inherit(rc_writer *writer, rc_eo_partition *partition, const rc_ident
             r = rc_fail(err, OMC_EFORMAT, "notes in the position topic are damaged");
         for (size_t i = 0; r == 0 && i < notes.u.array->count; i++)
             if (notes.u.array->items[i].kind == OMC_ARRAY)
-                r = inherit_note(writer, partition, notes.u.array->items[i].u.array, identity, err);
+                r = inherit_note(writer, partition, notes.u.array->items[i].u.array, identity,
+                                 &topic, err);
         found = writer->eo->ids.count - found;
         if (r == 0 && found)
             rc_info("rocketmq",

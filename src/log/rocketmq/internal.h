@@ -146,6 +146,7 @@ void rc_position_submit(rc_rocketmq *log, const rc_position_record *records, siz
 typedef struct rc_line {
     rc_topic *topic;
     int32_t queue;
+    size_t message_max; /**< Largest message, and send, that its broker takes. */
     int64_t known_next; /**< Offset after the last receipt, or the note; -1 = nothing known. */
     uint64_t append;    /**< Number of the append that has a part of it, */
     uint32_t part;      /**< and its newest one. */
@@ -231,6 +232,7 @@ struct rc_writer {
     size_t unanswered;             /**< [mu] In `order`. */
     bool failed;                   /**< [mu] An append has failed: those behind it do, too. */
     bool closing, lanes_closed;    /**< [mu] */
+    bool fenced; /**< [mu] Its task was given up and another writes in its place. */
     rc_writer_position *positions; /**< [mu] */
     size_t sending;                /**< [mu] Position records under way. */
     int64_t committed_ns;          /**< [mu] When the last round began. */
@@ -395,6 +397,15 @@ int rc_rmq_group_ready(rc_rocketmq *log, const char *group, rc_error *err);
 
 /* ---- the log --------------------------------------------------------------------------------- */
 
+/** What a broker has been asked once. */
+typedef struct rc_known_broker {
+    char *name;
+    size_t message_max; /**< maxMessageSize */
+    UT_hash_handle hh;
+} rc_known_broker;
+/** Largest message a broker takes; RC_MESSAGE_MAX when it does not say. @thread task; may wait */
+size_t rc_rmq_message_max(rc_rocketmq *log, const char *broker);
+
 typedef struct rc_known_group {
     char *name;
     UT_hash_handle hh;
@@ -419,6 +430,7 @@ struct rc_rocketmq {
     pthread_mutex_t mu;
     rc_topic *topics;         /**< [mu] */
     rc_known_group *groups;   /**< [mu] */
+    rc_known_broker *brokers; /**< [mu] */
     rc_writer *writers;       /**< [mu] */
     char trouble[512];        /**< [mu] Of the position topic. */
     _Atomic int64_t appended; /**< Messages stored. */

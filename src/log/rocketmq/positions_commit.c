@@ -194,7 +194,7 @@ void rc_commit_kick(rc_writer *writer)
     rc_writer_position *position, *next;
     int64_t now = rc_mono_ns(writer->log->clock);
 
-    if (writer->sending > 0 || (writer->closing && !writer->commit_now) ||
+    if (writer->fenced || writer->sending > 0 || (writer->closing && !writer->commit_now) ||
         !anything_changed(writer))
         return;
     if (!writer->commit_now &&
@@ -222,6 +222,10 @@ int rc_commit_wait(rc_writer *writer, int64_t deadline_ns, rc_error *err)
 
     (void)pthread_mutex_lock(&writer->mu);
     while (r == 0 && (writer->sending > 0 || anything_changed(writer))) {
+        if (writer->fenced) {
+            r = rc_fail(err, OMC_ECANCELED, "this task was given up, and another is in its place");
+            break;
+        }
         writer->commit_now = true;
         rc_commit_kick(writer);
         if (rc_mono_ns(clock) >= deadline_ns) {

@@ -104,6 +104,7 @@ static void close_log(rc_log *pub)
 {
     rc_rocketmq *log = rc_rocketmq_of(pub);
     rc_known_group *group, *next;
+    rc_known_broker *broker, *after;
 
     RC_ASSERT(!log->writers);
     rc_position_keeper_free(log->keeper); /* before the lanes it writes with */
@@ -117,6 +118,12 @@ static void close_log(rc_log *pub)
         HASH_DEL(log->groups, group); /* NOLINT(clang-analyzer-unix.Malloc) */
         free(group->name);
         free(group);
+    }
+    HASH_ITER(hh, log->brokers, broker, after)
+    {
+        HASH_DEL(log->brokers, broker); /* NOLINT(clang-analyzer-unix.Malloc) */
+        free(broker->name);
+        free(broker);
     }
     (void)pthread_mutex_destroy(&log->mu);
     free(log->worker_id);

@@ -9,6 +9,7 @@
 #include "log/rocketmq/internal.h"
 
 #include "base/diag.h"
+#include "base/units.h"
 
 #define PENDING_BYTES_DEFAULT ((size_t)16 << 20)
 #define COMMIT_INTERVAL_DEFAULT_MS 1000
@@ -158,6 +159,10 @@ int rc_rmq_submit(rc_writer *writer, rc_append *append, void *cookie, rc_error *
     bool empty;
 
     (void)pthread_mutex_lock(&writer->mu);
+    if (writer->fenced) {
+        (void)pthread_mutex_unlock(&writer->mu);
+        return rc_fail(err, OMC_ECANCELED, "this task was given up, and another is in its place");
+    }
     if (writer->pending > 0 && writer->pending_bytes + append->bytes > writer->pending_bytes_max) {
         (void)pthread_mutex_unlock(&writer->mu);
         return rc_fail_retriable(err, OMC_EAGAIN, "%zu bytes are under way to the log already",
@@ -240,7 +245,47 @@ int rc_rmq_sync(rc_writer *writer, int64_t deadline_ns, rc_error *err)
     return rc_commit_wait(writer, deadline_ns, err);
 }
 
-/* ---- what brokers promise -------------------------------------------------------------------- */
+/* ---- what brokers take and promise
+ * -------------------------------------------------------------------- */
+
+static size_t ask_message_max(rc_rocketmq *log, const char *broker)
+{
+    rmq_text_table *table = NULL;
+    int64_t max = 0;
+
+    /* Not everybody may ask; then it is the default, and what is too large is refused later. */
+    if (rmq_broker_config_get(log->client, broker, &table, NULL) < 0)
+        return RC_MESSAGE_MAX;
+    for (size_t i = 0; i < table->count; i++)
+        if (strcmp(table->pairs[i].name, "maxMessageSize") == 0)
+            (void)rc_parse_int64(omc_slice_str(table->pairs[i].value), &max);
+    rmq_free(table);
+    return max > 0 ? RC_MIN((size_t)max, RC_MESSAGE_MAX) : RC_MESSAGE_MAX;
+}
+
+size_t rc_rmq_message_max(rc_rocketmq *log, const char *broker)
+{
+    rc_known_broker *known;
+    size_t max;
+
+    (void)pthread_mutex_lock(&log->mu);
+    HASH_FIND_STR(log->brokers, broker, known);
+    max = known ? known->message_max : 0;
+    (void)pthread_mutex_unlock(&log->mu);
+    if (max)
+        return max;
+    max = ask_message_max(log, broker);
+    (void)pthread_mutex_lock(&log->mu);
+    HASH_FIND_STR(log->brokers, broker, known);
+    if (!known) {
+        known = rc_calloc(1, sizeof *known);
+        known->name = rc_strdup(broker);
+        HASH_ADD_KEYPTR(hh, log->brokers, known->name, strlen(known->name), known);
+    }
+    known->message_max = max;
+    (void)pthread_mutex_unlock(&log->mu);
+    return max;
+}
 
 static int check_broker(rc_writer *writer, const char *broker, rc_error *err)
 {
@@ -324,6 +369,62 @@ static void destroy(rc_writer *writer)
     free(writer);
 }
 
+static void lanes_gone(void *arg)
+{
+    rc_writer *writer = arg;
+
+    rc_loop_timer_free(writer->timer); /* here, because timers belong to the I/O thread */
+    writer->timer = NULL;
+    (void)pthread_mutex_lock(&writer->mu);
+    writer->lanes_closed = true;
+    (void)pthread_cond_broadcast(&writer->cond);
+    (void)pthread_mutex_unlock(&writer->mu);
+}
+
+static void close_lanes(void *arg)
+{
+    rc_writer *writer = arg;
+
+    rmq_lanes_close(writer->lanes, lanes_gone, writer);
+}
+
+/* Nothing of the writer is sent any more when it returns. */
+static void end_lanes(rc_writer *writer)
+{
+    rc_clock *clock = writer->log->clock;
+
+    rc_recovery_forget(writer->log->recovery, writer);
+    rmq_client_post(writer->log->client, close_lanes, writer);
+    (void)pthread_mutex_lock(&writer->mu);
+    while (!writer->lanes_closed || writer->sending > 0)
+        (void)clock->wait(clock, &writer->cond, &writer->mu, INT64_MAX);
+    (void)pthread_mutex_unlock(&writer->mu);
+}
+
+/* A task whose plugin hangs is given up with its writer open. What it has submitted must not be
+ * sent while its successor works. */
+static void fence_predecessor(rc_rocketmq *log, const char *name)
+{
+    rc_writer *writer, *found = NULL;
+
+    (void)pthread_mutex_lock(&log->mu);
+    DL_FOREACH(log->writers, writer)
+    {
+        (void)pthread_mutex_lock(&writer->mu);
+        if (!writer->closing && name[0] && strcmp(writer->name, name) == 0) {
+            writer->closing = writer->fenced = true;
+            writer->wake = NULL;
+            found = writer;
+        }
+        (void)pthread_mutex_unlock(&writer->mu);
+    }
+    (void)pthread_mutex_unlock(&log->mu);
+    if (!found)
+        return;
+    rc_warn("rocketmq", "%s: what the task before this one has not sent yet is dropped", name);
+    end_lanes(found);
+}
+
 int rc_rmq_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **ret, rc_error *err)
 {
     rc_rocketmq *log = rc_rocketmq_of(pub);
@@ -346,6 +447,7 @@ int rc_rmq_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **
     rc_cond_init(&writer->cond);
     (void)snprintf(group, sizeof group, "connect-producer");
     lanes = lanes_config(writer, config, group);
+    fence_predecessor(log, writer->name);
     if (config->exactly_once)
         r = rc_eo_open(writer, err);
     if (r == 0)
@@ -373,36 +475,13 @@ static void wait_for_answers(rc_writer *writer)
     (void)pthread_mutex_unlock(&writer->mu);
 }
 
-static void lanes_gone(void *arg)
+static void close_open(rc_writer *writer)
 {
-    rc_writer *writer = arg;
-
-    rc_loop_timer_free(writer->timer); /* here, because timers belong to the I/O thread */
-    writer->timer = NULL;
-    (void)pthread_mutex_lock(&writer->mu);
-    writer->lanes_closed = true;
-    (void)pthread_cond_broadcast(&writer->cond);
-    (void)pthread_mutex_unlock(&writer->mu);
-}
-
-static void close_lanes(void *arg)
-{
-    rc_writer *writer = arg;
-
-    rmq_lanes_close(writer->lanes, lanes_gone, writer);
-}
-
-/* Whoever opens a writer for the same source next and reads its position sees the truth; bytes that
- * an abandoned connection may still deliver have landed by then. */
-void rc_rmq_writer_close(rc_writer *writer)
-{
-    rc_rocketmq *log;
+    rc_rocketmq *log = writer->log;
+    int64_t deadline;
     rc_error err = {0};
     bool unanswered;
 
-    if (!writer)
-        return;
-    log = writer->log;
     wait_for_answers(writer);
     (void)pthread_mutex_lock(&writer->mu);
     writer->closing = true;
@@ -412,18 +491,27 @@ void rc_rmq_writer_close(rc_writer *writer)
     if (rc_commit_wait(writer, rc_mono_ns(log->clock) + CLOSE_WAIT_MS * INT64_C(1000000), &err) < 0)
         rc_warn("rocketmq", "%s: the last positions are not committed, its records come again: %s",
                 writer->name, err.msg);
-    rc_recovery_forget(log->recovery, writer);
-    rmq_client_post(log->client, close_lanes, writer);
+    end_lanes(writer);
+    if (!unanswered)
+        return;
+    deadline = rc_mono_ns(log->clock) + log->tail_ms * INT64_C(1000000);
     (void)pthread_mutex_lock(&writer->mu);
-    while (!writer->lanes_closed || writer->sending > 0)
-        (void)log->clock->wait(log->clock, &writer->cond, &writer->mu, INT64_MAX);
-    if (unanswered) {
-        int64_t deadline = rc_mono_ns(log->clock) + log->tail_ms * INT64_C(1000000);
-
-        while (rc_mono_ns(log->clock) < deadline)
-            (void)log->clock->wait(log->clock, &writer->cond, &writer->mu, deadline);
-    }
+    while (rc_mono_ns(log->clock) < deadline)
+        (void)log->clock->wait(log->clock, &writer->cond, &writer->mu, deadline);
     (void)pthread_mutex_unlock(&writer->mu);
+}
+
+/* Whoever opens a writer for the same source next and reads its position sees the truth; bytes that
+ * an abandoned connection may still deliver have landed by then. */
+void rc_rmq_writer_close(rc_writer *writer)
+{
+    rc_rocketmq *log;
+
+    if (!writer)
+        return;
+    log = writer->log;
+    if (!writer->fenced)
+        close_open(writer);
     (void)pthread_mutex_lock(&log->mu);
     DL_DELETE(log->writers, writer);
     (void)pthread_mutex_unlock(&log->mu);

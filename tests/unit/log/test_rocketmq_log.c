@@ -355,6 +355,61 @@ static void a_message_too_large_names_its_size(void **state)
     rc_writer_close(writer);
 }
 
+/* A task that hangs in its plugin is given up with what it has submitted. */
+static void a_successor_ends_what_its_predecessor_began(void **state)
+{
+    bed *b = *state;
+    rc_topic *topic = topic_of(b, "T");
+    rc_writer *hung = writer_of(b, false), *writer;
+    const fakemq_rule rule = {
+        .action = FAKEMQ_REFUSE, .request = 320, .topic = "T", .code = 2, .remark = "busy"};
+    rc_append *late;
+    rc_message message = {.body = omc_slice_str("late")};
+    rc_error err = {0};
+    int n = fakemq_fault(b->mq, &rule);
+
+    append(hung, topic, 0, 8, false); /* cannot be stored now, and waits */
+    writer = writer_of(b, false);
+    fakemq_fault_end(b->mq, n);
+    append(writer, topic, 0, 16, false);
+    take_all(writer);
+    late = rc_append_new(hung); /* it comes back */
+    OK(rc_append_add(late, topic, 0, &message, NULL, &err));
+    assert_int_equal(rc_writer_submit(hung, late, NULL, &err), -OMC_ECANCELED);
+    rc_append_free(late);
+    assert_true(rc_writer_sync(hung, INT64_MAX, &err) <= 0);
+    rc_writer_close(hung);
+    rc_writer_close(writer);
+    assert_records(b, "T", 16);
+    assert_position(b, "{\"nextPosition\":\"16\"}");
+}
+
+static void batches_fit_what_the_broker_takes(void **state)
+{
+    bed *b = *state;
+    rc_topic *topic = topic_of(b, "T");
+    char *body = calloc(1, 4000);
+    rc_message message = {.body = omc_slice_of(body, 400)};
+    rc_writer *writer;
+    rc_error err = {0};
+    rc_append *a;
+
+    fakemq_broker_config(b->mq, "broker-0", "maxMessageSize", "2000");
+    writer = writer_of(b, false);
+    a = rc_append_new(writer);
+    for (int i = 0; i < 20; i++)
+        OK(rc_append_add(a, topic, 0, &message, NULL, &err));
+    message.body.len = 3000;
+    assert_int_equal(rc_append_add(a, topic, 0, &message, NULL, &err), -OMC_EINVAL);
+    assert_non_null(strstr(err.msg, "2000"));
+    OK(rc_append_add(a, topic, 4, &message, NULL, &err)); /* broker-1 takes it */
+    OK(rc_writer_submit(writer, a, NULL, &err));
+    take_all(writer);
+    rc_writer_close(writer);
+    assert_int_equal(stored(b, "T"), 21);
+    free(body);
+}
+
 /* ---- exactly once ---------------------------------------------------------------------------- */
 
 static void after_a_crash_nothing_is_stored_twice(void **state)
@@ -696,6 +751,8 @@ int main(void)
         TEST(a_position_never_passes_what_is_not_acknowledged),
         TEST(a_full_writer_says_so),
         TEST(a_message_too_large_names_its_size),
+        TEST(a_successor_ends_what_its_predecessor_began),
+        TEST(batches_fit_what_the_broker_takes),
         TEST(after_a_crash_nothing_is_stored_twice),
         TEST(a_crash_while_taking_over_changes_nothing),
         TEST(only_what_is_missing_is_stored),
