@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#define HASH_FUNCTION HASH_FNV /* the default one falls through labels: clang warns */
 #include <uthash.h>
 
 void peer_die(const char *fmt, ...)
