@@ -156,7 +156,7 @@ step build-asan build asan && {
     RC_PATIENCE=60 step integration-asan integration asan \
         --ignore=tests/integration/rocketmq/test_cluster.py
 }
-step build-tsan build tsan && step units-tsan units tsan -L '^(base|log|worker|rest|plugin|net)$'
+step build-tsan build tsan && step units-tsan units tsan -L '^(base|log|worker|rest|plugin|net|rocketmq)$'
 step fuzz fuzz
 [ ! -x scripts/mutants.sh ] || step mutants mutants
 finish
