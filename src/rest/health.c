@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /health: asks the control thread, so that a worker that hangs is not called healthy, and the
- * log, which must be writable. Failed connectors are counted, but the worker is healthy with
- * them: restarting it would not help.
+ * log, which must be writable if it is the worker's own. Failed connectors are counted, but the
+ * worker is healthy with them: restarting it would not help.
  */
 #include "rest/routes.h"
 #include "rest/views.h"
@@ -16,6 +16,8 @@ static json_t *health(const exchange *ex, const char *status, const char *messag
 static void render_health(exchange *ex, const rc_reply *reply, answer *out)
 {
     rc_log_health log = {.writable = true};
+    /* A log that others keep comes back by itself; restarting the worker would not help it. */
+    const bool ours = !(rc_log_caps_of(ex->log) & RC_LOG_SHARED);
     int64_t failed = 0;
     json_t *body;
 
@@ -31,12 +33,13 @@ static void render_health(exchange *ex, const rc_reply *reply, answer *out)
     if (reply->result < 0)
         body = health(ex, "unhealthy", answer_why(ex, reply));
     else if (!log.writable)
-        body = health(ex, "unhealthy", log.text[0] ? log.text : "the log cannot be written");
+        body = health(ex, ours ? "unhealthy" : "degraded",
+                      log.text[0] ? log.text : "the log cannot be written");
     else
         body = health(ex, "healthy", "the worker answers and its log is writable");
     (void)json_object_set_new(body, "connectors", json_integer((json_int_t)reply->count));
     (void)json_object_set_new(body, "connectors_failed", json_integer(failed));
-    answer_json(out, reply->result < 0 || !log.writable ? 500 : 200, body);
+    answer_json(out, reply->result < 0 || (ours && !log.writable) ? 500 : 200, body);
 }
 
 static void late(exchange *ex)
