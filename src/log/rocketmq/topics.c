@@ -88,9 +88,10 @@ static int ask(rc_rocketmq *log, const char *name, rc_topic **ret, rc_error *err
     rmq_queue_list *writable = NULL, *readable = NULL;
     int r = rmq_client_queues(log->client, name, &writable, &readable, err);
 
-    if (r == 0)
-        *ret = topic_new(log, name, writable, readable);
-    return r;
+    if (r < 0)
+        return r;
+    *ret = topic_new(log, name, writable, readable);
+    return 0;
 }
 
 static bool same_list(const rc_topic *a, const rc_topic *b)
