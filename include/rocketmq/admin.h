@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * Admin: topics, groups, brokers, offsets. Every function waits for the answer (request_timeout_ms
- * per broker asked) and returns -RMQ_ECONNECT, -RMQ_ETIMEDOUT or -RMQ_EACCES besides what it names.
- * Results are one allocation; free them with rmq_free(). Any thread.
+ * per broker asked); any thread, but not from a callback.
+ *
+ * All return 0 or, besides what they name: -RMQ_EINVAL (a name that RocketMQ does not allow),
+ * -RMQ_ENOTFOUND (no such broker, topic, queue or group), -RMQ_ECONNECT, -RMQ_ETIMEDOUT,
+ * -RMQ_EACCES, -RMQ_EFORMAT (a reply without the expected form), or the code that the broker's
+ * refusal stands for. Results are written on success only and are one allocation, texts included;
+ * free them with rmq_free().
  */
 #ifndef RMQ_ADMIN_H
 #define RMQ_ADMIN_H
@@ -29,6 +34,7 @@ typedef struct rmq_cluster_info {
     rmq_broker_info *brokers; /**< By name, then id. */
     size_t count;
 } rmq_cluster_info;
+/** All brokers that the name servers know, masters and slaves. */
 int rmq_cluster_info_get(rmq_client *client, rmq_cluster_info **ret, rmq_error *err);
 
 typedef struct rmq_text_pair {
@@ -56,7 +62,10 @@ typedef struct rmq_topic_spec {
     const char *cluster;    /**< NULL = of all clusters, as the Java runtime does. */
     const char *attributes; /**< "+message.type=FIFO,..." (5.x); NULL = none. */
 } rmq_topic_spec;
-/** Creates or changes it, and waits until the name server knows. */
+/** Creates or changes it on every broker that `spec` means, and waits until the name server shows
+ * it there. When a broker refuses, those asked before it keep the topic; calling again is harmless.
+ *  -RMQ_EINVAL also for queue counts and permissions out of range; -RMQ_ETIMEDOUT when the name
+ *  server does not show it in time. */
 int rmq_topic_create(rmq_client *client, const rmq_topic_spec *spec, rmq_error *err);
 /** From brokers and name servers. 0 also when it did not exist. */
 int rmq_topic_delete(rmq_client *client, const char *topic, rmq_error *err);
@@ -64,6 +73,8 @@ typedef struct rmq_name_list {
     const char **names; /**< Sorted. */
     size_t count;
 } rmq_name_list;
+/** All topics of the cluster, those of the brokers themselves too, as the name server calls them:
+ *  of every namespace, and with it. */
 int rmq_topic_list(rmq_client *client, rmq_name_list **ret, rmq_error *err);
 
 typedef struct rmq_queue_stat {
@@ -75,14 +86,17 @@ typedef struct rmq_topic_stats {
     rmq_queue_stat *queues;
     size_t count;
 } rmq_topic_stats;
+/** Offsets of all queues of a topic, by broker and id, from the masters. */
 int rmq_topic_stats_get(rmq_client *client, const char *topic, rmq_topic_stats **ret,
                         rmq_error *err);
 
-/** Offsets of one queue, from its master (or a slave when there is none, for min and max). */
+/** Offset of the first message kept, and the one behind the last that consumers may see; from the
+ *  queue's master, or a slave when there is none. */
 int rmq_offset_min(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err);
 int rmq_offset_max(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err);
 /** The offset that the next message gets: unlike rmq_offset_max() it counts messages that a busy
- *  broker has stored and not yet shown to consumers (seen: seconds apart). From the master. */
+ *  broker has stored and not yet shown to consumers (seen: seconds apart). From the master;
+ *  -RMQ_ETIMEDOUT when it is that busy for 10 s, -RMQ_EUNSUPPORTED when it cannot tell. */
 int rmq_offset_next(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err);
 /** First offset stored at or after `wall_ms` by the broker's clock, or the end. */
 int rmq_offset_by_time(rmq_client *client, const rmq_queue *queue, int64_t wall_ms, int64_t *ret,
@@ -92,6 +106,7 @@ int rmq_offset_by_time(rmq_client *client, const rmq_queue *queue, int64_t wall_
 
 /** On all masters of all clusters, with the broker's defaults. */
 int rmq_group_create(rmq_client *client, const char *group, rmq_error *err);
+/** From all masters, its offsets too. 0 also when it did not exist. */
 int rmq_group_delete(rmq_client *client, const char *group, rmq_error *err);
 /** Client ids of a group's members; empty when nobody is online. */
 int rmq_group_members(rmq_client *client, const char *group, const char *topic, rmq_name_list **ret,

@@ -56,9 +56,10 @@ typedef struct rmq_client_config {
  * @return 0; -RMQ_EINVAL (names the setting: no name server, bad address, unreadable certificate).
  */
 int rmq_client_open(const rmq_client_config *config, rmq_client **ret, rmq_error *err);
-/** Closes all connections. Producers and consumers must be closed before. NULL is allowed. */
+/** Closes all connections. Producers and consumers must be closed before, and no other thread may
+ *  be inside of a call. NULL is allowed. */
 void rmq_client_close(rmq_client *client);
-/** "ip@instance", as brokers show it. */
+/** "ip@instance", as brokers show it. Lives as long as the client. */
 const char *rmq_client_id(const rmq_client *client);
 
 /* ---- routes ---------------------------------------------------------------------------------- */
@@ -72,12 +73,15 @@ typedef struct rmq_queue_list {
 enum rmq_route_for { RMQ_FOR_WRITING = 2, RMQ_FOR_READING = 4 };
 
 /**
- * Asks the name server. For writing: queues of brokers that have a master and allow it.
+ * Asks the name server, each time, and at most every 100 ms for one topic. For writing: queues of
+ * brokers that have a master and allow it.
  * @param[out] ret  Free with rmq_queue_list_free().
- * @return 0; -RMQ_ENOTFOUND (no such topic); -RMQ_ECONNECT (no name server answers).
+ * @return 0, also with no queue at all; -RMQ_EINVAL (no name of a topic); -RMQ_ENOTFOUND (no such
+ *         topic); -RMQ_ECONNECT or -RMQ_ETIMEDOUT (no name server answers).
  */
 int rmq_topic_queues(rmq_client *client, const char *topic, enum rmq_route_for what,
                      rmq_queue_list **ret, rmq_error *err);
+/** NULL is allowed. */
 void rmq_queue_list_free(rmq_queue_list *list);
 
 /** Counters since the client was made; all of them grow only, except the last four. */
@@ -90,6 +94,7 @@ typedef struct rmq_client_stats {
     int64_t bodies_copied; /**< Copies of a body in user space beyond the first. */
     int64_t connections, pending_requests, receive_bytes, open_objects; /**< Now. */
 } rmq_client_stats;
+/** The counters as of now; cheap. */
 void rmq_client_stats_get(rmq_client *client, rmq_client_stats *ret);
 
 #pragma GCC visibility pop

@@ -41,6 +41,8 @@ typedef struct rmq_consumer_config {
     void *arg;
 } rmq_consumer_config;
 
+/** Opens a consumer; asks nobody yet.
+ *  @return 0; -RMQ_EINVAL (names the setting: no group, or a value out of range). */
 int rmq_consumer_open(rmq_client *client, const rmq_consumer_config *config, rmq_consumer **ret,
                       rmq_error *err);
 /** Group mode: commits, leaves the group. All fetches must be released before. NULL is allowed. */
@@ -48,11 +50,15 @@ void rmq_consumer_close(rmq_consumer *consumer);
 
 /* ---- assigned -------------------------------------------------------------------------------- */
 
-/** Adds a queue, read from `offset`. @return 0; -RMQ_EEXIST; -RMQ_ENOTFOUND (no such queue). */
+/** Adds a queue, read from `offset`. The texts of `queue` are copied.
+ *  @return 0; -RMQ_EEXIST; -RMQ_ENOTFOUND (no such topic or queue); -RMQ_ESTATE (group mode);
+ *          -RMQ_ECONNECT (route unknown and no name server answers). */
 int rmq_consumer_add(rmq_consumer *consumer, const rmq_queue *queue, int64_t offset,
                      rmq_error *err);
-/** Also drops what is buffered of it. -RMQ_ENOTFOUND when it was not added. */
+/** Also drops what is buffered of it. -RMQ_ENOTFOUND when it was not added; -RMQ_ESTATE in group
+ *  mode; so do seek and pause. */
 int rmq_consumer_remove(rmq_consumer *consumer, const rmq_queue *queue, rmq_error *err);
+/** Goes on at `offset`: what is buffered is dropped, a queue that stood still moves again. */
 int rmq_consumer_seek(rmq_consumer *consumer, const rmq_queue *queue, int64_t offset,
                       rmq_error *err);
 /** A paused queue keeps its position and buffers nothing more. */
@@ -62,15 +68,18 @@ int rmq_consumer_pause(rmq_consumer *consumer, const rmq_queue *queue, bool paus
 
 enum rmq_filter { RMQ_FILTER_TAG = 0, RMQ_FILTER_SQL92 = 1 };
 /** `expression`: "*", "TagA || TagB", or SQL92 (checked by the broker at once).
- *  @return 0; -RMQ_EINVAL (the broker's words about the expression); -RMQ_ENOTFOUND. */
+ *  @return 0; -RMQ_EINVAL (the broker's words about the expression); -RMQ_ENOTFOUND (no such
+ *          topic); -RMQ_EEXIST (subscribed already); -RMQ_ESTATE (queues were assigned);
+ *          -RMQ_ECONNECT. */
 int rmq_consumer_subscribe(rmq_consumer *consumer, const char *topic, enum rmq_filter filter,
                            const char *expression, rmq_error *err);
 /** For assigned consumers: filter of a topic whose queues are added afterwards. Errors as above. */
 int rmq_consumer_filter(rmq_consumer *consumer, const char *topic, enum rmq_filter filter,
                         const char *expression, rmq_error *err);
-/** The queues this member reads now, until the next fetch. */
+/** The queues this member reads now; valid until the next call that fetches or closes. */
 const rmq_queue *rmq_consumer_assignment(rmq_consumer *consumer, size_t *ret_count);
-/** Commits what was released up to now, and waits for the brokers. */
+/** Group mode: commits what was released up to now, and waits for the brokers. @return 0;
+ *  -RMQ_ESTATE (assigned); the first error of a broker, others have committed all the same. */
 int rmq_consumer_commit(rmq_consumer *consumer, rmq_error *err);
 
 /* ---- fetching -------------------------------------------------------------------------------- */

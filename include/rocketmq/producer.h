@@ -79,7 +79,7 @@ typedef struct rmq_send_result {
  *  -RMQ_ECANCELED, so that order holds (with window 1). */
 typedef void rmq_sent_fn(void *arg, const rmq_send_result *result);
 
-/** @return 0 or -RMQ_EINVAL (names the setting). */
+/** Opens a producer; asks nobody yet. @return 0 or -RMQ_EINVAL (names the setting). */
 int rmq_producer_open(rmq_client *client, const rmq_producer_config *config, rmq_producer **ret,
                       rmq_error *err);
 /** Waits until all that was accepted is answered or `deadline_ms` from now is over; the rest gets
@@ -100,11 +100,14 @@ void rmq_producer_close(rmq_producer *producer, int64_t deadline_ms);
  */
 int rmq_producer_send(rmq_producer *producer, const rmq_target *target, const rmq_message *message,
                       int64_t wait_ms, rmq_sent_fn *sent, void *arg, rmq_error *err);
-/** The same and waits for the answer. `ret` may be NULL; its pointers are empty. */
+/** The same and waits for room and for the answer. `ret` may be NULL; its pointers are empty.
+ *  @return 0 = stored; what rmq_producer_send() gives; what the callback would have got (`err` with
+ *          RMQ_ERR_UNKNOWN_OUTCOME when it may be stored); -RMQ_ESTATE inside of a callback. */
 int rmq_producer_send_wait(rmq_producer *producer, const rmq_target *target,
                            const rmq_message *message, rmq_send_result *ret, rmq_error *err);
 /** Sends lingering batches now and waits until nothing is pending. 0 or -RMQ_ETIMEDOUT. */
 int rmq_producer_flush(rmq_producer *producer, int64_t wait_ms, rmq_error *err);
+/** Bytes accepted and not answered, as pending_bytes_max counts them. */
 size_t rmq_producer_pending_bytes(rmq_producer *producer);
 
 #pragma GCC visibility pop
