@@ -40,15 +40,22 @@ static int collect_commits(rc_sink *s, const omc_queue_offset *offsets, rc_commi
 
     s->wait_ns = 0;
     for (size_t i = 0; i < s->queue_count; i++) {
-        if (offsets[i].offset < s->queues[i].position)
+        rc_sink_queue *q = &s->queues[i];
+
+        if (offsets[i].offset < q->position)
             s->wait_ns = rc_mono_ns(s->task->clock) +
                          s->task->plan.options.commit_interval_ms * INT64_C(1000000);
+        q->committing = -1;
         if (offsets[i].offset < 0)
             continue;
-        commits[n].topic = s->queues[i].topic;
-        commits[n].queue = s->queues[i].index;
-        commits[n].offset = RC_MIN(offsets[i].offset, s->queues[i].position);
+        commits[n].topic = q->topic;
+        commits[n].queue = q->index;
+        commits[n].offset = RC_MIN(offsets[i].offset, q->position);
         commits[n].state = omc_slice_of(NULL, 0);
+        /* With thousands of queues most have nothing new; states may change without offsets. */
+        if (!offsets[i].state && commits[n].offset == q->committed)
+            continue;
+        q->committing = offsets[i].state ? -1 : commits[n].offset;
         if (offsets[i].state)
             commits[n].state = rc_json_of_map(offsets[i].state, &s->scratch.pub);
         if (commits[n].state.len > STATE_MAX)
@@ -79,6 +86,9 @@ static int try_commit(rc_sink *s, rc_error *err)
         if (r < 0)
             (void)rc_wrap(err, r, "commit offsets of group '%s'", task->plan.options.group);
     }
+    for (size_t i = 0; r == 0 && i < s->queue_count; i++)
+        if (s->queues[i].committing >= 0)
+            s->queues[i].committed = s->queues[i].committing;
     return r;
 }
 

@@ -14,6 +14,8 @@ typedef struct rc_sink_queue {
     omc_queue pub;
     rc_origin origin;
     int64_t position;     /* after the last record put */
+    int64_t committed;    /* last known to be committed without a state; -1 */
+    int64_t committing;   /* in the present commit; -1 = has nothing new */
     int64_t reset;        /* asked for by the plugin; -1 = none */
     const omc_map *state; /* committed before the start; for open() */
 } rc_sink_queue;

@@ -47,6 +47,7 @@ static int add_queue(rc_sink *s, rc_topic *topic, int32_t queue, rc_error *err)
     q = &s->queues[s->queue_count++];
     memset(q, 0, sizeof *q);
     q->topic = topic;
+    q->committed = -1;
     q->reset = -1;
     q->pub.topic = rc_topic_name(topic);
     q->pub.broker = rc_topic_broker(topic, queue);

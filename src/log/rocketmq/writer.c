@@ -127,7 +127,12 @@ static void on_unknown(void *arg, rmq_parcel *first, size_t count, const rc_erro
              "%s: outcome of a send to topic '%s', queue %d of broker '%s' is unknown: "
              "reading it back (%s)",
              writer->name, first->topic, first->queue_id, first->broker, err ? err->msg : "");
-    rc_recovery_add(writer->log->recovery, writer, first, count);
+    /* One that is being closed has forgotten its recoveries: the lane stands still until it goes.
+     */
+    (void)pthread_mutex_lock(&writer->mu);
+    if (!writer->closing)
+        rc_recovery_add(writer->log->recovery, writer, first, count);
+    (void)pthread_mutex_unlock(&writer->mu);
 }
 
 static void on_trouble(void *arg, const char *text)
