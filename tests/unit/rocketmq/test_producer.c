@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "rocketmq/client_impl.h"
+#include "rocketmq/producer_impl.h"
 
 #include "base/clock.h"
 
@@ -896,6 +897,18 @@ static void *blocked_send(void *arg)
     return (void *)(intptr_t)rmq_producer_send(arg, &target, &message, -1, on_sent, NULL, NULL);
 }
 
+static bool somebody_waits(fakemq *mq, void *arg)
+{
+    rmq_producer *p = arg;
+    bool is;
+
+    (void)mq;
+    (void)pthread_mutex_lock(&p->mu);
+    is = p->waiters > 0;
+    (void)pthread_mutex_unlock(&p->mu);
+    return is;
+}
+
 static void test_close_frees_those_who_wait(void **state)
 {
     kit *k = start(NULL, (rmq_producer_config){.pending_bytes_max = 10});
@@ -907,7 +920,7 @@ static void test_close_frees_those_who_wait(void **state)
     put(k, 0, "a", 0);
     await_hits(k, number, 1);
     assert_int_equal(pthread_create(&thread, NULL, blocked_send, k->producer), 0);
-    (void)usleep(20000); /* either way it must come back */
+    fakemq_wait(k->mq, somebody_waits, k->producer, "nobody waits for room");
     rmq_producer_close(RC_TAKE(k->producer), 0);
     assert_int_equal(pthread_join(thread, &result), 0);
     assert_true((intptr_t)result == -RMQ_ESTATE);
