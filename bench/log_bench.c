@@ -146,9 +146,9 @@ static void copy_all(rc_log *log, int64_t count, size_t size, size_t batch)
 int main(int argc, char **argv)
 {
     rc_embedded_config config = {.dir = argc > 1 ? argv[1] : NULL};
-    int64_t count = argc > 2 ? atoll(argv[2]) : 5000000;
-    size_t size = argc > 3 ? (size_t)atoll(argv[3]) : 100;
-    size_t batch = argc > 4 ? (size_t)atoll(argv[4]) : (size_t)1 << 20;
+    int64_t count = argc > 2 ? strtoll(argv[2], NULL, 10) : 5000000;
+    size_t size = argc > 3 ? (size_t)strtoll(argv[3], NULL, 10) : 100;
+    size_t batch = argc > 4 ? (size_t)strtoll(argv[4], NULL, 10) : (size_t)1 << 20;
     rc_log_health health;
     rc_error err = {0};
     rc_topic *topic;

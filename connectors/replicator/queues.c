@@ -141,7 +141,7 @@ int replicator_queues_hash(rmq_client *client, const replicator_topics *topics, 
     size_t total;
     int r = share_out(topics, client, &all, 1, &total, err);
 
-    for (size_t i = 0; i < all.len; i++)
+    for (size_t i = 0; all.text && i < all.len; i++)
         hash = (hash ^ (unsigned char)all.text[i]) * UINT64_C(0x100000001b3);
     free(all.text);
     *ret = hash;
