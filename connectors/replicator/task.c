@@ -144,10 +144,11 @@ static int position_of(task *t, const queue *q, int64_t *ret, omc_error *err)
     value = omc_map_get(offset, "queueOffset");
     if (!value || !(omc_value_int64(value, ret) ||
                     (value->kind == OMC_STRING && omc_slice_int64(value->u.bytes, ret))))
-        return omc_fail(err, OMC_EFORMAT, OMC_ERR_FATAL,
-                        "the position of topic '%s', queue %d of broker '%s' has no queueOffset; "
-                        "set it again with `connector offsets`",
-                        q->at.topic, q->at.id, q->at.broker);
+        return omc_fail(
+            err, OMC_EFORMAT, OMC_ERR_FATAL,
+            "the position of topic '%s', queue %d of broker '%s' has no queueOffset; "
+            "stop the connector and forget its positions (connector offsets NAME --reset)",
+            q->at.topic, q->at.id, q->at.broker);
     return 0;
 }
 
@@ -310,12 +311,14 @@ static int moved(const task *t, omc_error *err)
 {
     const rmq_queue *q = &t->fetch.queue;
 
-    return omc_fail(err, OMC_ENOTFOUND, OMC_ERR_FATAL,
-                    "source topic '%s', queue %d of broker '%s': the next message wanted is not "
-                    "kept (offsets %lld to %lld are): retention was faster than the copy, or the "
-                    "topic was made anew. Set the position with `connector offsets`, e.g. to %lld",
-                    q->topic, q->id, q->broker, (long long)t->fetch.min_offset,
-                    (long long)t->fetch.max_offset, (long long)t->fetch.next_offset);
+    return omc_fail(
+        err, OMC_ENOTFOUND, OMC_ERR_FATAL,
+        "source topic '%s', queue %d of broker '%s': the next message wanted is not "
+        "kept (offsets %lld to %lld are): retention was faster than the copy, or the "
+        "topic was made anew. Stop the connector and forget its positions (connector "
+        "offsets NAME --reset): it begins at consumefromwhere; the source proposes %lld",
+        q->topic, q->id, q->broker, (long long)t->fetch.min_offset, (long long)t->fetch.max_offset,
+        (long long)t->fetch.next_offset);
 }
 
 /* The progress that is durable, for the source's tools; nothing depends on it. */

@@ -43,6 +43,7 @@
 #define ONLY_JAVA_CLIENT "it concerns the Java client's threads and groups."
 #define ONLY_CLUSTER "it concerns clusters of workers, which this version does not have."
 #define NO_TOPIC "configurations and states are kept in the worker's own store."
+#define POSITIONS "positions are kept in the log: in positionStoreTopic when it is RocketMQ."
 
 /* clang-format off */
 static const omc_option rows[] = {
@@ -138,7 +139,7 @@ static const omc_option rows[] = {
     IGNORED("allocTaskStrategy", ONLY_CLUSTER),
     IGNORED("configStoreTopic", NO_TOPIC),
     IGNORED("configPersistInterval", "configurations are stored when they change."),
-    IGNORED("positionPersistInterval", "positions are stored with the messages they cover."),
+    IGNORED("positionPersistInterval", "see offsetCommitIntervalMsConfig."),
     IGNORED("offsetStoreTopic", "the Java runtime does not use it either."),
     IGNORED("offsetPersistInterval", "the Java runtime does not use it either."),
     IGNORED("connectStatusTopic", NO_TOPIC),
@@ -156,7 +157,7 @@ static const omc_option rows[] = {
     IGNORED("metricsConfigPath", "metrics are served at /metrics."),
     IGNORED("clusterManagementService", ONLY_CLUSTER),
     IGNORED("configManagementService", NO_TOPIC),
-    IGNORED("positionManagementService", NO_TOPIC),
+    IGNORED("positionManagementService", POSITIONS),
     IGNORED("stateManagementService", NO_TOPIC),
 };
 /* clang-format on */

@@ -182,8 +182,8 @@ int rc_rmq_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t qu
     if (r == 0 && broker >= 0 && broker != *ret_offset)
         rc_warn("rocketmq",
                 "group '%s', topic '%s', queue %d of broker '%s': the broker's offset is %lld, the "
-                "sink's own state belongs to %lld, which is used; to start elsewhere set it with "
-                "`connector offsets`",
+                "sink's own state belongs to %lld, which is used; to begin anew stop the "
+                "connector and forget both (connector offsets NAME --reset)",
                 group, topic->name, at->id, at->broker, (long long)broker, (long long)*ret_offset);
     return r;
 }

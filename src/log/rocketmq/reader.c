@@ -237,11 +237,13 @@ static size_t queue_of(const rc_reader *reader, const rmq_queue *queue)
 
 static int moved(const rmq_fetch *fetch, rc_error *err)
 {
-    return rc_wrap(err, rc_fail(NULL, OMC_ENOTFOUND, "%s", ""),
-                   "topic '%s', queue %d of broker '%s': the next offset wanted is not kept (the "
-                   "broker proposes %lld). Set the group's offset, e.g. mqadmin resetOffsetByTime",
-                   fetch->queue.topic, fetch->queue.id, fetch->queue.broker,
-                   (long long)fetch->next_offset);
+    return rc_wrap(
+        err, rc_fail(NULL, OMC_ENOTFOUND, "%s", ""),
+        "topic '%s', queue %d of broker '%s': the next offset wanted is not kept (the "
+        "broker proposes %lld). Stop the connector and forget its offsets (connector offsets "
+        "NAME --reset), or, of a sink without state, set the group's with mqadmin "
+        "resetOffsetByTime",
+        fetch->queue.topic, fetch->queue.id, fetch->queue.broker, (long long)fetch->next_offset);
 }
 
 /* Waits for the consumer or the task's wake-up. @return false: woken, or the time is over. */

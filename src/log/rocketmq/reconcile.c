@@ -20,8 +20,8 @@ static int lost(const rmq_queue *queue, int64_t from, int64_t end, rc_error *err
         err, OMC_ESTATE, OMC_ERR_FATAL,
         "topic '%s', queue %d of broker '%s' ends at %lld, but messages up to %lld were "
         "acknowledged: the broker has lost some (unclean failover, or the topic was "
-        "made anew). Find out what is missing; to go on as it is, set the "
-        "connector's position again (connector offsets), which forgets this note",
+        "made anew). Find out what is missing; to go on, stop the "
+        "connector and forget its positions (connector offsets NAME --reset): it begins anew",
         queue->topic, queue->id, queue->broker, (long long)end, (long long)from);
 }
 
@@ -31,7 +31,7 @@ static int gone(const rmq_queue *queue, int64_t from, int64_t min, rc_error *err
                     "topic '%s', queue %d of broker '%s' begins at %lld, but what may lie behind "
                     "the connector's last position begins at %lld: retention has removed messages "
                     "that must be recognised for exactly once. To go on with possible repeats, "
-                    "set exactly.once.support=off for one start, or set the position again",
+                    "set exactly.once.support=off for one start",
                     queue->topic, queue->id, queue->broker, (long long)min, (long long)from);
 }
 
