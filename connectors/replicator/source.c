@@ -84,7 +84,7 @@ static const omc_option options[] = {
      .offset = OPT(commit_ms),
      .min = 100,
      .max = INT64_C(86400000),
-     .doc = "How often the progress is shown in the group CID_RMQ_SYS_REPLICATOR_<connector> of "
+     .doc = "How often the progress is shown in the group `CID_RMQ_SYS_REPLICATOR_<connector>` of "
             "the source, for its tools. What counts is the position in the worker's cluster."},
     {.name = "request.task.reconfig.ms",
      .type = OMC_OPT_DURATION_MS,

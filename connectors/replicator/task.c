@@ -22,6 +22,11 @@ typedef struct queue {
     int64_t shown; /* progress last committed to the source's group; -1 */
 } queue;
 
+/* Fetches of one poll; brokers give 32 messages in each by default. */
+#define HELD_MAX 256
+/* Received and not handed on, per task: a few fetches of each queue. */
+#define BUFFER_BYTES ((size_t)4 << 20)
+
 typedef struct task {
     const omc_source_context *ctx;
     const replicator_options *options;
@@ -32,9 +37,11 @@ typedef struct task {
     size_t count;
     char *text; /* the option's items, cut into pieces */
     char group[RMQ_TOPIC_MAX + 1];
-    rmq_fetch fetch; /* of the last poll, or what is left of it */
-    size_t fetch_at; /* messages handed on */
-    queue *fetch_of;
+    /* Of the last poll: its records lie in them. The last one may be handed on in part. */
+    rmq_fetch held[HELD_MAX];
+    size_t held_count;
+    size_t left_at;  /* messages of the last one that are handed on */
+    omc_error wrong; /* came behind records, which went first; code 0 = nothing */
     int64_t show_ms; /* when the progress is shown next */
 } task;
 
@@ -132,11 +139,11 @@ static int first_offset(task *t, const queue *q, int64_t *ret, omc_error *err)
     return rmq_offset_min(t->client, &q->at, ret, err);
 }
 
-static int position_of(task *t, const queue *q, int64_t *ret, omc_error *err)
+static int position_of(task *t, const queue *q, omc_arena *arena, int64_t *ret, omc_error *err)
 {
     const omc_value *value;
     const omc_map *offset;
-    int r = t->ctx->read_offset(t->ctx->host, &q->partition, NULL, &offset, err);
+    int r = t->ctx->read_offset(t->ctx->host, &q->partition, arena, &offset, err);
 
     *ret = -1;
     if (r < 0 || !offset)
@@ -163,7 +170,7 @@ static const char *tags_of(const task *t, const char *topic)
 static int add_queue(task *t, queue *q, omc_error *err)
 {
     int64_t offset;
-    int r = position_of(t, q, &offset, err);
+    int r = position_of(t, q, NULL, &offset, err);
 
     if (r == 0 && offset < 0)
         r = first_offset(t, q, &offset, err);
@@ -176,7 +183,9 @@ static int add_queue(task *t, queue *q, omc_error *err)
 int replicator_task_start(void *state, omc_error *err)
 {
     task *t = *(task **)state;
-    rmq_consumer_config config = {.group = t->group, .read_slaves = true};
+    rmq_consumer_config config = {.group = t->group,
+                                  .read_slaves = true,
+                                  .buffer_bytes = BUFFER_BYTES};
     int r;
 
     (void)snprintf(t->group, sizeof t->group, "CID_RMQ_SYS_REPLICATOR_%s", t->ctx->connector);
@@ -202,37 +211,44 @@ int replicator_task_start(void *state, omc_error *err)
 /* ---- records --------------------------------------------------------------------------------- */
 
 /* What brokers and clients add on the way, or what has had its effect at the source. */
+#define NAME(text)               \
+    {                            \
+        (text), sizeof(text) - 1 \
+    }
 static bool is_system(omc_slice name)
 {
-    static const char *const names[] = {
-        "MSG_REGION",
-        "TRACE_ON",
-        "CLUSTER",
-        "UNIQ_KEY",
-        "WAIT",
-        "MIN_OFFSET",
-        "MAX_OFFSET",
-        "DELAY",
-        "TIMER_DELIVER_MS",
-        "TIMER_DELAY_MS",
-        "TIMER_DELAY_SEC",
-        "TIMER_OUT_MS",
-        "TIMER_ENQUEUE_MS",
-        "TIMER_DEQUEUE_MS",
-        "TIMER_ROLL_TIMES",
-        "REAL_TOPIC",
-        "REAL_QID",
-        "TRAN_MSG",
-        "PGROUP",
-        "INNER_NUM",
-        "INNER_BASE",
-        "__rc.id",
-        "__rc.gen",
-        "__rc.src",
+    static const omc_slice names[] = {
+        NAME("MSG_REGION"),
+        NAME("TRACE_ON"),
+        NAME("CLUSTER"),
+        NAME("UNIQ_KEY"),
+        NAME("WAIT"),
+        NAME("MIN_OFFSET"),
+        NAME("MAX_OFFSET"),
+        NAME("DELAY"),
+        NAME("TIMER_DELIVER_MS"),
+        NAME("TIMER_DELAY_MS"),
+        NAME("TIMER_DELAY_SEC"),
+        NAME("TIMER_OUT_MS"),
+        NAME("TIMER_ENQUEUE_MS"),
+        NAME("TIMER_DEQUEUE_MS"),
+        NAME("TIMER_ROLL_TIMES"),
+        NAME("REAL_TOPIC"),
+        NAME("REAL_QID"),
+        NAME("TRAN_MSG"),
+        NAME("PGROUP"),
+        NAME("INNER_NUM"),
+        NAME("INNER_BASE"),
+        NAME("__rc.id"),
+        NAME("__rc.gen"),
+        NAME("__rc.src"),
     };
 
+    /* Most names are the user's and begin otherwise. */
+    if (name.len == 0 || !strchr("MTCUWDRPI_", name.base[0]))
+        return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (omc_slice_is(name, names[i]))
+        if (name.len == names[i].len && memcmp(name.base, names[i].base, name.len) == 0)
             return true;
     return false;
 }
@@ -284,32 +300,32 @@ static queue *queue_of(task *t, const rmq_queue *at)
 
 static void release(task *t)
 {
-    if (t->fetch.internal)
-        rmq_fetch_release(t->consumer, &t->fetch);
-    memset(&t->fetch, 0, sizeof t->fetch);
-    t->fetch_at = 0;
+    for (size_t i = 0; i < t->held_count; i++)
+        rmq_fetch_release(t->consumer, &t->held[i]);
+    t->held_count = t->left_at = 0;
 }
 
-/* What fits into the batch; the rest waits for the next poll. */
-static int hand_on(task *t, omc_batch *out)
+/* What fits of the last fetch. @return false when something is left of it. */
+static bool hand_on(task *t, omc_batch *out, size_t *bytes)
 {
-    size_t bytes = 0;
+    const rmq_fetch *fetch = &t->held[t->held_count - 1];
+    const queue *q = queue_of(t, &fetch->queue);
 
-    while (t->fetch_at < t->fetch.count && out->count < out->records_max) {
-        const rmq_message *message = &t->fetch.messages[t->fetch_at];
+    for (; q && t->left_at < fetch->count; t->left_at++) {
+        const rmq_message *message = &fetch->messages[t->left_at];
 
-        if (out->count > 0 && bytes + message->body.len > out->bytes_max)
-            break;
-        bytes += message->body.len;
-        fill(t, message, t->fetch_of, out);
-        t->fetch_at++;
+        if (out->count > 0 &&
+            (out->count >= out->records_max || *bytes + message->body.len > out->bytes_max))
+            return false;
+        *bytes += message->body.len;
+        fill(t, message, q, out);
     }
-    return (int)out->count;
+    return true;
 }
 
-static int moved(const task *t, omc_error *err)
+static int moved(const rmq_fetch *fetch, omc_error *err)
 {
-    const rmq_queue *q = &t->fetch.queue;
+    const rmq_queue *q = &fetch->queue;
 
     return omc_fail(
         err, OMC_ENOTFOUND, OMC_ERR_FATAL,
@@ -317,12 +333,12 @@ static int moved(const task *t, omc_error *err)
         "kept (offsets %lld to %lld are): retention was faster than the copy, or the "
         "topic was made anew. Stop the connector and forget its positions (connector "
         "offsets NAME --reset): it begins at consumefromwhere; the source proposes %lld",
-        q->topic, q->id, q->broker, (long long)t->fetch.min_offset, (long long)t->fetch.max_offset,
-        (long long)t->fetch.next_offset);
+        q->topic, q->id, q->broker, (long long)fetch->min_offset, (long long)fetch->max_offset,
+        (long long)fetch->next_offset);
 }
 
 /* The progress that is durable, for the source's tools; nothing depends on it. */
-static void show_progress(task *t)
+static void show_progress(task *t, omc_arena *arena)
 {
     omc_error err = {0};
 
@@ -330,7 +346,7 @@ static void show_progress(task *t)
     for (size_t i = 0; i < t->count; i++) {
         int64_t offset;
 
-        if (position_of(t, &t->queues[i], &offset, &err) < 0)
+        if (position_of(t, &t->queues[i], arena, &offset, &err) < 0)
             return;
         if (offset < 0 || offset == t->queues[i].shown)
             continue;
@@ -352,36 +368,68 @@ static void wait_for_either(task *t, int64_t timeout_ms)
         ;
 }
 
-/* Takes one fetch. @return 1, 0 or negative. */
+/* Takes one fetch that is there. @return 1, 0 = none, or negative. */
 static int take(task *t, omc_error *err)
 {
-    int r = rmq_consumer_fetch(t->consumer, 0, &t->fetch, err);
+    rmq_fetch *fetch = &t->held[t->held_count];
+    int r;
 
+    memset(fetch, 0, sizeof *fetch);
+    r = rmq_consumer_fetch(t->consumer, 0, fetch, err);
     if (r == RMQ_FETCH_MESSAGES) {
-        t->fetch_of = queue_of(t, &t->fetch.queue);
-        return t->fetch_of ? 1 : 0;
+        t->held_count++;
+        t->left_at = 0;
+        return 1;
     }
     if (r == RMQ_FETCH_MOVED)
-        return moved(t, err);
-    return r == RMQ_FETCH_QUEUE_LOST ? -err->code : r;
+        r = moved(fetch, err);
+    else if (r == RMQ_FETCH_QUEUE_LOST)
+        r = -err->code;
+    if (fetch->internal)
+        rmq_fetch_release(t->consumer, fetch);
+    return r < 0 ? r : 0;
+}
+
+/* Keeps what the last fetch has left, and lets go of all that the host is done with. */
+static void begin(task *t)
+{
+    if (t->held_count > 0 && t->left_at < t->held[t->held_count - 1].count) {
+        rmq_fetch last = t->held[--t->held_count];
+        size_t at = t->left_at;
+
+        release(t);
+        t->held[0] = last;
+        t->held_count = 1;
+        t->left_at = at;
+    } else {
+        release(t);
+    }
 }
 
 int replicator_task_poll(void *state, omc_batch *out, int64_t timeout_ms, omc_error *err)
 {
     task *t = *(task **)state;
-    int r;
+    size_t bytes = 0;
+    int r = 1;
 
-    if (t->fetch_at < t->fetch.count)
-        return hand_on(t, out);
-    release(t);
-    wait_for_either(t, timeout_ms);
+    begin(t);
+    if (t->wrong.code) {
+        *err = t->wrong;
+        t->wrong = (omc_error){0};
+        return -err->code;
+    }
+    if (t->held_count == 0)
+        wait_for_either(t, timeout_ms);
     if (now_ms() >= t->show_ms)
-        show_progress(t);
-    r = take(t, err);
-    if (r == 1)
-        return hand_on(t, out);
-    release(t);
-    return r;
+        show_progress(t, out->arena);
+    if (t->held_count > 0 && !hand_on(t, out, &bytes))
+        return (int)out->count;
+    while (t->held_count < HELD_MAX && (r = take(t, err)) == 1)
+        if (!hand_on(t, out, &bytes))
+            break;
+    if (r < 0 && out->count > 0) /* what came before it counts */
+        t->wrong = *err;
+    return r < 0 && out->count == 0 ? r : (int)out->count;
 }
 
 void replicator_task_stop(void *state)

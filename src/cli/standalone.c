@@ -128,7 +128,9 @@ const rc_command rc_standalone_commands[] = {
      .args = "",
      .summary = "Run a worker on this machine until a signal.",
      .help = "\nConnectors are created over REST (see 'connector create') and come back after a "
-             "restart.\nSIGTERM or SIGINT drains the tasks and stops; a second signal ends at "
+             "restart.\nMessages are kept on RocketMQ when namesrvAddr or NAMESRV_ADDR is set, "
+             "else in files (log.dir).\nSIGTERM or SIGINT drains the tasks and stops; a second "
+             "signal ends at "
              "once.\nKeys: rocketmq-connect docs config.",
      .options = options,
      .run = run_standalone},
