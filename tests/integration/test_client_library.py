@@ -11,8 +11,10 @@ import pytest
 from conftest import BUILD, ROOT
 
 HEADERS = sorted((ROOT / "include/rocketmq").glob("*.h"))
-# Without debugging information; a client that embeds it pays for that in every container.
+# Without debugging information; a client that embeds it pays for that in every container. Code that
+# is not optimised is larger.
 LIBRARY_BYTES_MAX = 400 * 1024
+DEBUG_BYTES_MAX = 500 * 1024
 
 
 def run(*command, **more):
@@ -70,7 +72,8 @@ def test_its_size(library, tmp_path):
         return  # its size there is that of the instrumentation
     stripped = tmp_path / "stripped"
     run("strip", "-o", stripped, library)
-    assert stripped.stat().st_size <= LIBRARY_BYTES_MAX
+    debug = "CMAKE_BUILD_TYPE:STRING=Debug" in (BUILD / "CMakeCache.txt").read_text("utf-8")
+    assert stripped.stat().st_size <= (DEBUG_BYTES_MAX if debug else LIBRARY_BYTES_MAX)
 
 
 @pytest.mark.parametrize("header", HEADERS, ids=lambda h: h.name)

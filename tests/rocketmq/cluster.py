@@ -571,7 +571,8 @@ class Consumer:
 
     def wait_messages(self, count, seconds=None, kind="message"):
         self.peer.wait(f"{count} messages of consumer {self.id}", lambda events: sum(
-            e["event"] == kind and e.get("id") == self.id for e in events) >= count, seconds)
+            e["event"] == kind and e.get("id") == self.id for e in events) >= count,
+            seconds or PATIENCE * 3)  # a member that comes too soon gets its queues 20 s later
         return self.messages(kind)
 
     @property

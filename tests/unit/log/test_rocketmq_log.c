@@ -22,13 +22,13 @@
 typedef struct bed {
     fakemq *mq;
     rc_log *log;
-    int position_rule;
+    int64_t timeout_ms;
 } bed;
 
 static void open_log(bed *b)
 {
     rc_rocketmq_config config = {
-        .client = {.namesrv = fakemq_namesrv(b->mq), .request_timeout_ms = 500},
+        .client = {.namesrv = fakemq_namesrv(b->mq), .request_timeout_ms = b->timeout_ms},
         .worker_id = "w",
         .position_topic = "connector-position-topic",
         .queues = 4,
@@ -47,16 +47,27 @@ static void close_log(bed *b)
     b->log = NULL;
 }
 
-static int setup(void **state)
+static int setup_with(void **state, int64_t timeout_ms)
 {
     bed *b = calloc(1, sizeof *b);
     const fakemq_config config = {.brokers = 2, .queues = 4, .seed = 7};
 
     b->mq = fakemq_start(&config);
-    b->position_rule = -1;
+    b->timeout_ms = timeout_ms;
     open_log(b);
     *state = b;
     return 0;
+}
+
+/* A slow machine must not look like a lost answer, after which at least once may repeat. */
+static int setup(void **state)
+{
+    return setup_with(state, 20000);
+}
+
+static int setup_impatient(void **state)
+{
+    return setup_with(state, 500);
 }
 
 static int teardown(void **state)
@@ -174,8 +185,8 @@ static void crash(bed *b, rc_writer *writer)
     open_log(b);
 }
 
-/* Every record once, and in order within its queue. */
-static void assert_records(bed *b, const char *name, int count)
+/* Every record once (or, with `repeats`, at least once), and in order within its queue. */
+static void assert_stored(bed *b, const char *name, int count, bool repeats)
 {
     rc_topic *topic = topic_of(b, name);
     char *seen = calloc((size_t)count, 1);
@@ -195,6 +206,8 @@ static void assert_records(bed *b, const char *name, int count)
             memcpy(text, m->body, m->body_len < 15 ? m->body_len : 15);
             i = (int)strtol(text, NULL, 10);
             fakemq_message_free(m);
+            if (repeats && i >= 0 && i < count && seen[i])
+                continue;
             if (i < 0 || i >= count || seen[i])
                 fail_msg("record %d is there twice or never was", i);
             if (i < last)
@@ -207,6 +220,11 @@ static void assert_records(bed *b, const char *name, int count)
         if (!seen[i])
             fail_msg("record %d is lost", i);
     free(seen);
+}
+
+static void assert_records(bed *b, const char *name, int count)
+{
+    assert_stored(b, name, count, false);
 }
 
 /* ---- at least once --------------------------------------------------------------------------- */
@@ -298,23 +316,26 @@ static void positions_are_read_by_the_next(void **state)
 static void a_position_never_passes_what_is_not_acknowledged(void **state)
 {
     bed *b = *state;
-    const fakemq_rule rule = {.action = FAKEMQ_IGNORE, .request = 320, .topic = "T", .skip = 8};
+    const fakemq_rule rule = {.action = FAKEMQ_IGNORE, .request = 320, .topic = "T"};
     rc_topic *topic = topic_of(b, "T");
     rc_writer *writer = writer_of(b, false);
     rc_receipt receipt;
-    int n = fakemq_fault(b->mq, &rule);
+    rc_error err = {0};
+    int n;
 
-    append(writer, topic, 0, 8, false); /* one send per queue passes */
+    append(writer, topic, 0, 8, false);
     assert_int_equal(rc_writer_receipt(writer, FOR_EVER, &receipt), 1);
     rc_append_free(receipt.append);
+    n = fakemq_fault(b->mq, &rule);
     append(writer, topic, 8, 16, false);
     assert_int_equal(rc_writer_receipt(writer, rc_mono_ns(rc_clock_real()) + 1000000000, &receipt),
                      0);
+    OK(rc_writer_sync(writer, FOR_EVER, &err));
     assert_position(b, "{\"nextPosition\":\"8\"}");
     fakemq_fault_end(b->mq, n);
     take_all(writer); /* sent again by itself */
     rc_writer_close(writer);
-    assert_records(b, "T", 16);
+    assert_stored(b, "T", 16, true);
     assert_position(b, "{\"nextPosition\":\"16\"}");
 }
 
@@ -544,14 +565,13 @@ static bool next_offset_asked(fakemq *mq, void *arg)
 static void what_is_stored_and_not_yet_shown_counts(void **state)
 {
     bed *b = *state;
-    const fakemq_rule rule = {
-        .action = FAKEMQ_SWALLOW, .request = 320, .topic = "T", .skip = 8, .count = 1};
+    const fakemq_rule rule = {.action = FAKEMQ_SWALLOW, .request = 320, .topic = "T", .count = 1};
     rc_topic *topic = topic_of(b, "T");
     rc_writer *writer = writer_of(b, true);
 
-    (void)fakemq_fault(b->mq, &rule);
     append(writer, topic, 0, 8, true);
     take_all(writer);
+    (void)fakemq_fault(b->mq, &rule);
     for (int q = 0; q < 4; q++) {
         fakemq_hide(b->mq, "T", "broker-0", q, true);
         fakemq_hide(b->mq, "T", "broker-1", q, true);
@@ -740,6 +760,7 @@ static void nobody_there_is_said(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define IMPATIENT(name) cmocka_unit_test_setup_teardown(name, setup_impatient, teardown)
 
 int main(void)
 {
@@ -748,7 +769,7 @@ int main(void)
         TEST(what_is_appended_is_there_in_order),
         TEST(positions_are_javas_records),
         TEST(positions_are_read_by_the_next),
-        TEST(a_position_never_passes_what_is_not_acknowledged),
+        IMPATIENT(a_position_never_passes_what_is_not_acknowledged),
         TEST(a_full_writer_says_so),
         TEST(a_message_too_large_names_its_size),
         TEST(a_successor_ends_what_its_predecessor_began),
@@ -756,8 +777,8 @@ int main(void)
         TEST(after_a_crash_nothing_is_stored_twice),
         TEST(a_crash_while_taking_over_changes_nothing),
         TEST(only_what_is_missing_is_stored),
-        TEST(an_unanswered_send_is_looked_up),
-        TEST(what_is_stored_and_not_yet_shown_counts),
+        IMPATIENT(an_unanswered_send_is_looked_up),
+        IMPATIENT(what_is_stored_and_not_yet_shown_counts),
         TEST(lost_messages_are_noticed),
         TEST(a_writer_that_ends_well_leaves_no_notes),
         TEST(what_is_stored_is_read),

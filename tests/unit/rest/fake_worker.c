@@ -240,6 +240,12 @@ int64_t rc_worker_started_ms(const rc_worker *worker)
     return 1700000000000;
 }
 
+unsigned rc_log_caps_of(const rc_log *log)
+{
+    (void)log;
+    return RC_LOG_ATOMIC;
+}
+
 void rc_log_health_get(rc_log *log, rc_log_health *ret)
 {
     (void)log;

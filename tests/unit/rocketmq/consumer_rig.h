@@ -35,7 +35,7 @@ typedef struct rig {
     rig_queue queues[RIG_QUEUES];
     size_t queue_count;
     int64_t seen;
-    int64_t revoked, given; /**< Queues, by balanced(). */
+    int64_t revoked; /**< Queues of T, by balanced(). */
 } rig;
 
 static inline void rig_say(void *arg, enum rmq_log_level level, const char *text)
