@@ -122,8 +122,9 @@ static const omc_option rows[] = {
     RANGE("task.restart.max", INT, "-1", restart_max, -1, 1000000,
           "Restarts of a task in a row, without a record moved between them, before it stays "
           "FAILED; -1 = no limit, 0 = never restart."),
-    RANGE("task.pending.bytes.max", SIZE, "16MiB", pending_bytes_max, 64 << 10, 1LL << 30,
-          "Bytes a source task may have under way to the log; then it waits."),
+    RANGE("task.pending.bytes.max", SIZE, NULL, pending_bytes_max, 64 << 10, 1LL << 30,
+          "Bytes a source task may have under way to the log; then it waits. Default: 16MiB with the "
+          "embedded log, 8MiB with RocketMQ."),
     CHOICE("log.level", "info", log_level, "debug|info|warn|error",
            "Least severity of the diagnostics on standard error."),
     OPTION("config.strict", BOOLEAN, "true", strict,
@@ -217,6 +218,8 @@ static void choose_log(rc_worker_config *config, omc_arena *arena, rc_problems *
                        "needs name servers: set namesrvAddr=host:9876, or NAMESRV_ADDR");
     if (!config->log_queues)
         config->log_queues = strcmp(config->log, "rocketmq") ? 1 : 16;
+    if (!config->pending_bytes_max)
+        config->pending_bytes_max = (strcmp(config->log, "rocketmq") ? 16 : 8) << 20;
 }
 
 /* Credentials come in pairs, and a switch without them is a mistake. */

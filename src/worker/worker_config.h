@@ -43,7 +43,7 @@ typedef struct rc_worker_config {
     int64_t restart_delay_ms;       /**< task.restart.delay, 1s: first back-off, doubled */
     int64_t restart_delay_max_ms;   /**< task.restart.delay.max, 1m */
     int64_t restart_max;       /**< task.restart.max, in a row without progress; -1 = no limit */
-    int64_t pending_bytes_max; /**< task.pending.bytes.max, 16MiB */
+    int64_t pending_bytes_max; /**< task.pending.bytes.max; 16MiB embedded, 8MiB RocketMQ */
     const char *log_level;     /**< log.level = debug|info|warn|error */
     bool strict;               /**< config.strict, true */
 } rc_worker_config;

@@ -12,6 +12,8 @@
 /** Found messages have slots of their own kind. */
 #define SLOT_FOUND UINT32_MAX
 #define SPARES_MAX 32
+/** Memory of parts kept for later. */
+#define SPARE_BYTES_MAX ((size_t)4 << 20)
 #define PROPERTIES_ON_STACK 32
 
 rc_append *rc_rmq_append_new(rc_writer *writer)
@@ -37,11 +39,42 @@ static void part_free(rc_part *part)
     free(part);
 }
 
-/* Empties an append; buffers of parts are kept when `keep`. */
+/* Buffers of a megabyte are not to be asked of the system, page by page, for every send. */
+static void recycle(rc_writer *writer, rc_part *part)
+{
+    if (writer->spare_part_count == RC_SPARE_PARTS ||
+        writer->spare_part_bytes + part->cap > SPARE_BYTES_MAX) {
+        part_free(part);
+        return;
+    }
+    writer->spare_part_bytes += part->cap;
+    writer->spare_parts[writer->spare_part_count++] = part;
+}
+
+static rc_part *part_alloc(rc_writer *writer)
+{
+    rc_part *part;
+    uint8_t *data;
+    size_t cap;
+
+    if (writer->spare_part_count == 0)
+        return rc_calloc(1, sizeof *part);
+    part = writer->spare_parts[--writer->spare_part_count];
+    writer->spare_part_bytes -= part->cap;
+    data = part->data;
+    cap = part->cap;
+    free(part->offsets);
+    memset(part, 0, sizeof *part);
+    part->data = data;
+    part->cap = cap;
+    return part;
+}
+
+/* Empties an append. */
 static void clear(rc_append *append)
 {
     for (uint32_t i = 0; i < append->part_count; i++)
-        part_free(append->parts[i]);
+        recycle(append->writer, append->parts[i]);
     for (uint32_t i = 0; i < append->position_count; i++) {
         free(append->positions[i].partition);
         free(append->positions[i].offset);
@@ -87,6 +120,9 @@ void rc_rmq_writer_trim(rc_writer *writer)
     rc_append_destroy(append);
     writer->spare = NULL;
     writer->spare_count = 0;
+    while (writer->spare_part_count > 0)
+        part_free(writer->spare_parts[--writer->spare_part_count]);
+    writer->spare_part_bytes = 0;
 }
 
 /* ---- lines and parts ------------------------------------------------------------------------- */
@@ -126,7 +162,7 @@ static rc_part *part_new(rc_append *append, size_t line)
     rc_writer *writer = append->writer;
     const rc_topic *topic = writer->lines[line].topic;
     const rmq_queue *queue = &topic->queues[writer->lines[line].queue];
-    rc_part *part = rc_calloc(1, sizeof *part);
+    rc_part *part = part_alloc(writer);
 
     if (append->part_count == append->part_cap) {
         append->part_cap = append->part_cap ? 2 * append->part_cap : 8;

@@ -142,6 +142,8 @@ void rc_position_submit(rc_rocketmq *log, const rc_position_record *records, siz
 
 /* ---- writer.c, append.c ---------------------------------------------------------------------- */
 
+#define RC_SPARE_PARTS 64
+
 /** What a writer knows of one queue. */
 typedef struct rc_line {
     rc_topic *topic;
@@ -222,6 +224,8 @@ struct rc_writer {
     uint64_t next_number;
     rc_append *spare; /**< Recycled. */
     size_t spare_count;
+    rc_part *spare_parts[RC_SPARE_PARTS]; /**< Recycled, with their memory. */
+    size_t spare_part_count, spare_part_bytes;
     struct rc_writer *prev, *next; /**< [log->mu] */
 
     pthread_mutex_t mu;
