@@ -262,7 +262,7 @@ static int put(rc_append *append, size_t line, const rc_message *message, rc_slo
 {
     encoding e;
     char unique[33];
-    size_t properties, size;
+    size_t properties = 0, size = 0;
     rc_part *part;
     int r;
 
@@ -301,8 +301,8 @@ int rc_rmq_append_add(rc_append *append, rc_topic *topic, int32_t queue, const r
                       rc_slot *ret_slot, rc_error *err)
 {
     bool known = message->identity && append->writer->eo;
-    rc_slot slot;
-    rc_found found;
+    rc_slot slot = {0};
+    rc_found found = {0};
     int r = 0;
 
     RC_ASSERT(queue >= 0 && queue < topic->writable);

@@ -161,17 +161,13 @@ int rc_rmq_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t qu
     rc_rocketmq *log = rc_rocketmq_of(pub);
     const rmq_queue *at = &topic->queues[queue];
     rc_position_record record = {0};
-    int64_t broker;
+    int64_t broker = -1;
     int r = rc_position_table_sync(log->table, err);
 
     *ret_state = omc_slice_of(NULL, 0);
     if (r == 0)
         r = rmq_offset_committed(log->client, group, at, &broker, err);
-    if (r == -OMC_ENOTFOUND) { /* no such group yet */
-        broker = -1;
-        r = 0;
-    }
-    if (r < 0)
+    if (r < 0 && r != -OMC_ENOTFOUND) /* no such group yet: no offset */
         return r;
     *ret_offset = broker;
     if (!rc_position_table_get(log->table, rc_arena_format(arena, RC_SINK_PREFIX "%s", group),
