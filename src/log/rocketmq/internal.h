@@ -92,8 +92,9 @@ bool rc_position_table_get(rc_position_table *table, const char *connector, rc_s
                            omc_arena *arena, rc_position_record *ret);
 /** Highest generation of any partition of the connector; -1. */
 int64_t rc_position_table_generation(rc_position_table *table, const char *connector);
-int rc_position_table_each(rc_position_table *table, const char *connector, rc_position_fn *each,
-                           void *arg);
+/** Partitions with a position; with `noted` also those that have notes only (offset.base NULL). */
+int rc_position_table_each(rc_position_table *table, const char *connector, bool noted,
+                           rc_position_fn *each, void *arg);
 /** What was written and acknowledged by us; the topic says the same when it is read. */
 void rc_position_table_put(rc_position_table *table, const rc_position_record *record);
 rc_topic *rc_position_table_topic(rc_position_table *table);

@@ -131,8 +131,8 @@ int64_t rc_position_table_generation(rc_position_table *table, const char *conne
 }
 
 /* `each` is called without the lock, on copies: it may ask the log. */
-int rc_position_table_each(rc_position_table *table, const char *connector, rc_position_fn *each,
-                           void *arg)
+int rc_position_table_each(rc_position_table *table, const char *connector, bool noted,
+                           rc_position_fn *each, void *arg)
 {
     rc_position_entry *entry, *next;
     rc_arena arena;
@@ -145,7 +145,7 @@ int rc_position_table_each(rc_position_table *table, const char *connector, rc_p
     list = rc_calloc(2 * table->count + 2, sizeof *list);
     HASH_ITER(hh, table->entries, entry, next)
     {
-        if (strcmp(entry->key, connector) != 0 || !entry->offset)
+        if (strcmp(entry->key, connector) != 0 || !(entry->offset || (noted && entry->notes)))
             continue;
         list[count++] = in_arena(entry->partition, &arena.pub);
         list[count++] = in_arena(entry->offset, &arena.pub);
@@ -376,7 +376,7 @@ int rc_rmq_positions(rc_log *pub, const char *connector, rc_position_fn *each, v
     rc_rocketmq *log = rc_rocketmq_of(pub);
     int r = rc_position_table_sync(log->table, err);
 
-    return r < 0 ? r : rc_position_table_each(log->table, connector, each, arg);
+    return r < 0 ? r : rc_position_table_each(log->table, connector, false, each, arg);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -512,7 +512,7 @@ int rc_rmq_position_set(rc_log *pub, const char *connector, rc_slice partition, 
     if (partition.base)
         return write_one(log, connector, partition, offset, err);
     rc_arena_init(&list.arena, 4096);
-    r = rc_position_table_each(log->table, connector, collect_partition, &list);
+    r = rc_position_table_each(log->table, connector, true, collect_partition, &list);
     for (size_t i = 0; r == 0 && i < list.count; i++)
         r = write_one(log, connector, list.items[i], omc_slice_of(NULL, 0), err);
     free(list.items);

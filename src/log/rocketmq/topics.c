@@ -104,6 +104,27 @@ static bool same_list(const rc_topic *a, const rc_topic *b)
     return true;
 }
 
+/* Whether `now` lacks queues only because their brokers are away. Its list is not shortened by
+ * that, because keys would go to other queues; sends wait for the broker. A broker that is there
+ * with fewer queues has fewer. */
+static bool brokers_are_away(const rc_topic *known, const rc_topic *now)
+{
+    bool away = false;
+
+    for (int32_t i = 0; i < known->count; i++) {
+        bool queue = false, broker = false;
+
+        for (int32_t k = 0; k < now->count; k++) {
+            queue = queue || same_queue(&known->queues[i], &now->queues[k]);
+            broker = broker || strcmp(known->queues[i].broker, now->queues[k].broker) == 0;
+        }
+        if (!queue && broker)
+            return false;
+        away = away || !queue;
+    }
+    return away;
+}
+
 /* The newest handle of the name, which may be the new one. */
 static rc_topic *remember(rc_rocketmq *log, rc_topic *topic)
 {
@@ -111,9 +132,7 @@ static rc_topic *remember(rc_rocketmq *log, rc_topic *topic)
 
     (void)pthread_mutex_lock(&log->mu);
     HASH_FIND_STR(log->topics, topic->name, known);
-    /* A broker that is away for a moment takes its queues out of the route: the list is not
-     * shortened by that, because keys would go to other queues; sends wait for the broker. */
-    if (known && (same_list(known, topic) || topic->count < known->count)) {
+    if (known && (same_list(known, topic) || brokers_are_away(known, topic))) {
         topic_free(topic);
         topic = known;
     } else {

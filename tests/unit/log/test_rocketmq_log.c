@@ -9,6 +9,7 @@
 #include "log/rocketmq.h"
 
 #include <fakemq.h>
+#include <unistd.h>
 
 #define OK(call)                                                                       \
     do {                                                                               \
@@ -595,6 +596,50 @@ static void what_is_stored_and_not_yet_shown_counts(void **state)
     assert_records(b, "T", 16);
 }
 
+/* A reset says: from the beginning, and all of it. What was stored behind a note is no copy then,
+ * also of a partition that never had a position. */
+static void a_reset_forgets_what_was_noted(void **state)
+{
+    bed *b = *state;
+    rc_topic *topic = topic_of(b, "T");
+    rc_writer *writer = writer_of(b, true);
+    const fakemq_rule rule = {.action = FAKEMQ_REFUSE,
+                              .request = 320,
+                              .topic = "connector-position-topic",
+                              .skip = 8, /* the notes of 8 queues */
+                              .code = 16,
+                              .remark = "not now"};
+    rc_error err = {0};
+    int n = fakemq_fault(b->mq, &rule);
+
+    append(writer, topic, 0, 16, true);
+    take_all(writer);
+    crash(b, writer);
+    fakemq_fault_end(b->mq, n);
+    assert_position(b, NULL);
+    OK(rc_log_position_set(b->log, "c", omc_slice_of(NULL, 0), omc_slice_of(NULL, 0), &err));
+    topic = topic_of(b, "T");
+    writer = writer_of(b, true);
+    append(writer, topic, 0, 16, true);
+    take_all(writer);
+    rc_writer_close(writer);
+    assert_int_equal(stored(b, "T"), 32);
+}
+
+static void a_topic_made_anew_with_fewer_queues_has_fewer(void **state)
+{
+    bed *b = *state;
+
+    assert_int_equal(rc_topic_queues(topic_of(b, "T")), 8);
+    fakemq_topic_on(b->mq, "T", "broker-0", 2);
+    for (int i = 0; i < 100 && rc_topic_queues(topic_of(b, "T")) != 6; i++)
+        (void)usleep(50000);
+    assert_int_equal(rc_topic_queues(topic_of(b, "T")), 6);
+    fakemq_kill(b->mq, "broker-1"); /* away: its queues are waited for */
+    assert_int_equal(rc_topic_queues(topic_of(b, "T")), 6);
+    fakemq_revive(b->mq, "broker-1");
+}
+
 static void lost_messages_are_noticed(void **state)
 {
     bed *b = *state;
@@ -787,6 +832,8 @@ int main(void)
         TEST(only_what_is_missing_is_stored),
         IMPATIENT(an_unanswered_send_is_looked_up),
         IMPATIENT(what_is_stored_and_not_yet_shown_counts),
+        TEST(a_reset_forgets_what_was_noted),
+        TEST(a_topic_made_anew_with_fewer_queues_has_fewer),
         TEST(lost_messages_are_noticed),
         TEST(a_writer_that_ends_well_leaves_no_notes),
         TEST(what_is_stored_is_read),
