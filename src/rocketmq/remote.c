@@ -200,7 +200,11 @@ static void on_closed(void *arg, const rc_error *why)
     rmq_remote *remote = arg;
     bool was_up = remote->state == RMQ_UP;
     bool ours = remote->dropped || remote->closing;
-    RC_AUTO_FREE char *reason = rc_strdup(remote->drop_why ? remote->drop_why : why->msg);
+    /* A server that enforces TLS closes what does not begin with it, without a word. */
+    bool silent = was_up && !ours && !remote->heard && !remote->config.tls;
+    RC_AUTO_FREE char *reason =
+        rc_format("%s%s", remote->drop_why ? remote->drop_why : why->msg,
+                  silent ? " without a word; if it wants TLS, enable it (tls.enable)" : "");
 
     remote->conn = NULL;
     remote->state = RMQ_DOWN;
