@@ -13,7 +13,7 @@ acknowledgements of that broker, the fault included.
 
 Options: --count N messages at least per case (200,000; SHOW_COUNT), --rate N a second (20,000),
 --only kill,cut (names in the first column), --away SECONDS of a fault that has no length (8),
---limit SECONDS that "back after" may take (15).
+--limit SECONDS that "back after" may take (15), --version of RocketMQ (5.5.0).
 """
 import argparse
 import collections
@@ -118,6 +118,9 @@ class Case:
         """Stops the stream, and compares what was acknowledged, stored and read."""
         left = self.args.count - self.count(self.sender)
         self.wait_sent(max(left, self.args.count // 4))
+        self.sender.process.terminate()
+        self.sender.wait("the sender's total", lambda events: any(
+            e["event"] == "total" for e in events), 180)  # behind a long fault there is much left
         self.sender.close()
         sent = kit.total(self.sender.events)
         self.stats = next(e for e in self.sender.events if e["event"] == "stats")
@@ -138,7 +141,8 @@ class Case:
                        f"silence {self.silence:.1f} s of {(self.end - self.begin) / 1e9:.1f} s fault")
         self.check("  read in one session", got["count"], "=", there.count)
         self.check("    lost, or out of order", got["missing"] + got["outOfOrder"], "=", 0)
-        self.check("    offsets read twice", got["offsetsBack"], "=", 0)
+        odd = [e for e in self.reader.events if e["event"] in ("back", "moved", "lost")]
+        self.check("    offsets read twice", got["offsetsBack"], "=", 0, odd[:3] if odd else "")
         self.check("    repeats that are not in the queue", got["repeated"] - there.repeats, "=", 0)
         self.table.rows.append((self.name, sent["sent"], there.lost, there.disorder, there.repeats,
                                 self.back, self.silence, got["count"] - there.count))
@@ -243,7 +247,7 @@ def case(args, table, name, rmq, **more):
 
 def kill(args, table):
     """kill -9 of a broker, started again."""
-    with cluster.Cluster("5.5.0", brokers=2, sets=SETS) as rmq, \
+    with cluster.Cluster(args.version, brokers=2, sets=SETS) as rmq, \
             case(args, table, "kill", rmq) as c:
         c.fault()
         rmq.kill(VICTIM)
@@ -254,7 +258,7 @@ def kill(args, table):
 
 def stop(args, table):
     """A broker is stopped in order, and started again."""
-    with cluster.Cluster("5.5.0", brokers=2, sets=SETS) as rmq, \
+    with cluster.Cluster(args.version, brokers=2, sets=SETS) as rmq, \
             case(args, table, "stop", rmq) as c:
         c.fault()
         rmq.shut_down(VICTIM)
@@ -265,7 +269,7 @@ def stop(args, table):
 def master(args, table):
     """The master is lost, its slave is there; acknowledged means: on both."""
     sets = SETS + ["brokerRole=SYNC_MASTER", "inSyncReplicas=2"]
-    with cluster.Cluster("5.5.0", brokers=2, slaves=True, sets=sets) as rmq:
+    with cluster.Cluster(args.version, brokers=2, slaves=True, sets=sets) as rmq:
         topic = rmq.create_topic(queues=4)
         cluster.wait_for("the slave has copied the topic (it begins to after a minute)", lambda:
                          topic.encode() in rmq.call("slave-0", 21)[1], 120)
@@ -293,7 +297,7 @@ def master(args, table):
 
 def frozen(args, table):
     """Half-open: a relay forwards nothing and closes nothing."""
-    with cluster.Cluster("5.5.0", brokers=2, sets=SETS) as rmq:
+    with cluster.Cluster(args.version, brokers=2, sets=SETS) as rmq:
         relay = rmq.relay(SEED)
         with case(args, table, "half-open", rmq, namesrv=relay.namesrv) as c:
             c.fault()
@@ -314,7 +318,7 @@ def full(args, table):
     sets = SETS + [f"storePathRootDir={disk}/store", f"storePathCommitLog={disk}/store/commitlog",
                    "cleanResourceInterval=1000", "cleanFileForciblyEnable=false"]
     try:
-        with cluster.Cluster("5.5.0", sets=sets) as rmq:
+        with cluster.Cluster(args.version, sets=sets) as rmq:
             time.sleep(61)  # a broker begins to look at its disk after a minute
             with case(args, table, "disk full", rmq) as c:
                 ballast = fill(disk)
@@ -334,12 +338,12 @@ def full(args, table):
 
 
 def fill(disk):
-    """A file that leaves 2 % of the disk; brokers refuse from 90 % on, and die when none is left."""
-    ballast = disk / "ballast"
+    """A file that leaves 6 % of the disk; brokers refuse from 90 % on, and die when none is left."""
+    ballast, size = disk / "ballast", 0
     with open(ballast, "wb") as file:
-        at = os.statvfs(disk)
-        used = (at.f_blocks - at.f_bfree) * at.f_frsize
-        os.posix_fallocate(file.fileno(), 0, int(at.f_blocks * at.f_frsize * 0.98) - used)
+        while (at := os.statvfs(disk)).f_bfree > at.f_blocks * 0.06:  # the broker writes meanwhile
+            os.posix_fallocate(file.fileno(), size, 32 << 20)
+            size += 32 << 20
     return ballast
 
 
@@ -355,7 +359,7 @@ def busy(args, table):
     into the same queue, and when that is full nobody is answered: repeats and silence here are of
     batches that were stored so."""
     sets = SETS + ["sendMessageThreadPoolNums=1", "sendThreadPoolQueueCapacity=1"]
-    with cluster.Cluster("5.5.0", sets=sets) as rmq, case(args, table, "busy", rmq) as c:
+    with cluster.Cluster(args.version, sets=sets) as rmq, case(args, table, "busy", rmq) as c:
         c.finish()
         busy_answers(c, ["SYSTEM_BUSY"])
 
@@ -363,7 +367,7 @@ def busy(args, table):
 def dropped(args, table):
     """Sends wait too long in the broker's queue and are dropped from it; it hangs now and then."""
     sets = SETS + ["sendMessageThreadPoolNums=1", "waitTimeMillsInSendQueue=1"]
-    with cluster.Cluster("5.5.0", sets=sets) as rmq, case(args, table, "queue time", rmq) as c:
+    with cluster.Cluster(args.version, sets=sets) as rmq, case(args, table, "queue time", rmq) as c:
         c.fault()
         for _ in range(5):
             rmq.freeze()
@@ -380,7 +384,7 @@ def dropped(args, table):
 def names(args, table):
     """The name server is lost, and comes back knowing nothing; brokers tell it after a while."""
     sets = SETS + ["registerNameServerPeriod=10000"]
-    with cluster.Cluster("5.5.0", brokers=2, sets=sets) as rmq, \
+    with cluster.Cluster(args.version, brokers=2, sets=sets) as rmq, \
             case(args, table, "name server", rmq) as c:
         c.fault()
         rmq.kill("namesrv")
@@ -400,7 +404,7 @@ def names(args, table):
 
 def cut(args, table):
     """1 of 1,000 packets ends in a reset."""
-    with cluster.Cluster("5.5.0", brokers=2, sets=SETS) as rmq:
+    with cluster.Cluster(args.version, brokers=2, sets=SETS) as rmq:
         relay = rmq.relay(SEED)
         with case(args, table, "cut", rmq, namesrv=relay.namesrv) as c:
             c.fault()
@@ -415,7 +419,7 @@ def cut(args, table):
 
 
 def lie(args, table, name, command):
-    with cluster.Cluster("5.5.0", brokers=2, sets=SETS) as rmq:
+    with cluster.Cluster(args.version, brokers=2, sets=SETS) as rmq:
         relay = rmq.relay(SEED)
         with case(args, table, name, rmq, namesrv=relay.namesrv) as c:
             c.fault()
@@ -480,6 +484,7 @@ def main():
     options.add_argument("--only", default=",".join(CASES))
     options.add_argument("--away", type=float, default=8)
     options.add_argument("--limit", type=float, default=15)
+    options.add_argument("--version", choices=cluster.VERSIONS, default=cluster.VERSIONS[0])
     args = options.parse_args()
     table = Faults()
     for name in args.only.split(","):

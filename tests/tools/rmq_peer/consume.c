@@ -115,6 +115,17 @@ static void print_assignment(consumer *c, json_t **last)
 
 /* ---- fetching -------------------------------------------------------------------------------- */
 
+static void print_back(const rmq_queue *queue, int64_t offset, int64_t next)
+{
+    json_t *e = peer_event("back");
+
+    json_object_set_new(e, "broker", peer_cstring(queue->broker));
+    json_object_set_new(e, "queue", json_integer(queue->id));
+    json_object_set_new(e, "offset", json_integer(offset));
+    json_object_set_new(e, "expected", json_integer(next));
+    peer_print(e);
+}
+
 /* Offsets of a queue go on where they were; gaps are the filter's. */
 static void check_offsets(consumer *c, const rmq_fetch *f)
 {
@@ -131,7 +142,8 @@ static void check_offsets(consumer *c, const rmq_fetch *f)
         (void)snprintf(c->queues[i].name, sizeof(c->queues[i].name), "%s", name);
     }
     for (size_t k = 0; k < f->count; k++) {
-        c->offsets_back += f->messages[k].queue_offset < c->queues[i].next;
+        if (f->messages[k].queue_offset < c->queues[i].next && c->offsets_back++ < 10)
+            print_back(&f->queue, f->messages[k].queue_offset, c->queues[i].next);
         c->queues[i].next = f->messages[k].queue_offset + 1;
     }
 }
