@@ -81,6 +81,7 @@ static void clear(rc_append *append)
     }
     append->part_count = append->found_count = append->position_count = append->cover_count = 0;
     append->bytes = append->count = 0;
+    append->generation[0] = '\0';
     append->result = 0;
     free(append->err);
     append->err = NULL;
@@ -205,10 +206,9 @@ typedef struct encoding {
     rmq_property few[PROPERTIES_ON_STACK];
     rmq_property *many; /* NULL: few is enough */
     char id[RC_ID_TEXT_MAX];
-    char generation[48];
 } encoding;
 
-static void add_identity(encoding *e, rmq_property *to, const rc_append *append,
+static void add_identity(encoding *e, rmq_property *to, rc_append *append,
                          const rc_message *message)
 {
     size_t len;
@@ -218,14 +218,15 @@ static void add_identity(encoding *e, rmq_property *to, const rc_append *append,
     len = rc_id_text(message->identity, e->id);
     to[e->message.property_count++] =
         (rmq_property){omc_slice_str(RC_PROP_ID), omc_slice_of(e->id, len)};
-    len = (size_t)snprintf(e->generation, sizeof e->generation, "%lld.%llu",
-                           (long long)rc_eo_generation(append->writer),
-                           (unsigned long long)append->number);
+    if (!append->generation[0])
+        (void)snprintf(append->generation, sizeof append->generation, "%lld.%llu",
+                       (long long)rc_eo_generation(append->writer),
+                       (unsigned long long)append->number);
     to[e->message.property_count++] =
-        (rmq_property){omc_slice_str(RC_PROP_GEN), omc_slice_of(e->generation, len)};
+        (rmq_property){omc_slice_str(RC_PROP_GEN), omc_slice_str(append->generation)};
 }
 
-static void prepare(encoding *e, const rc_append *append, const rc_message *message)
+static void prepare(encoding *e, rc_append *append, const rc_message *message)
 {
     rmq_property *to = e->few;
 

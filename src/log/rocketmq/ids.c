@@ -21,6 +21,12 @@ size_t rc_id_text(const rc_identity *identity, char out[RC_ID_TEXT_MAX])
     }
     out[n++] = digits[bits << (6 - have) & 63];
     RC_ASSERT(n == HASH_TEXT);
+    if (identity->ordinal == 0) { /* nearly always */
+        out[n++] = '.';
+        out[n++] = '0';
+        out[n] = '\0';
+        return n;
+    }
     return n + (size_t)snprintf(out + n, RC_ID_TEXT_MAX - n, ".%u", identity->ordinal);
 }
 

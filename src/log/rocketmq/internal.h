@@ -186,8 +186,9 @@ struct rc_append {
     uint32_t cover_count, cover_cap;
     size_t bytes, count;
     uint64_t number;
-    uint32_t remaining; /**< [writer->mu] Parts not answered. */
-    int result;         /**< [writer->mu] */
+    char generation[48]; /**< Property __rc.gen of all its messages; "" until the first. */
+    uint32_t remaining;  /**< [writer->mu] Parts not answered. */
+    int result;          /**< [writer->mu] */
     int64_t submit_ns, done_ns;
     rc_error *err; /**< NULL while there is none: it is large. */
 };
