@@ -596,6 +596,46 @@ static void what_is_stored_and_not_yet_shown_counts(void **state)
     assert_records(b, "T", 16);
 }
 
+/* A position is committed while later records of other queues are stored already: what the position
+ * does not cover stays behind the notes. */
+static void a_note_never_passes_what_is_not_covered(void **state)
+{
+    bed *b = *state;
+    rc_topic *topic = topic_of(b, "T");
+    rc_writer *writer = writer_of(b, true);
+    const fakemq_rule held = {
+        .action = FAKEMQ_REFUSE, .request = 320, .broker = "broker-1", .topic = "T", .code = 2};
+    const fakemq_rule crashed = {.action = FAKEMQ_REFUSE,
+                                 .request = 320,
+                                 .topic = "connector-position-topic",
+                                 .code = 16,
+                                 .remark = "not now"};
+    rc_error err = {0};
+    int hold, end;
+
+    append(writer, topic, 0, 8, true); /* all queues are noted, and this is committed */
+    take_all(writer);
+    OK(rc_writer_sync(writer, FOR_EVER, &err));
+    append(writer, topic, 8, 12, true); /* to broker-0 alone: its position moves to 12 */
+    hold = fakemq_fault(b->mq, &held);
+    append(writer, topic, 12, 24, true); /* stored at broker-0, waits for broker-1 */
+    for (int i = 0; i < 400 && stored(b, "T") < 16; i++)
+        (void)usleep(10000);
+    assert_int_equal(stored(b, "T"), 16);
+    OK(rc_writer_sync(writer, FOR_EVER, &err)); /* commits 12, not 24 */
+    assert_position(b, "{\"nextPosition\":\"12\"}");
+    end = fakemq_fault(b->mq, &crashed);
+    crash(b, writer);
+    fakemq_fault_end(b->mq, end);
+    fakemq_fault_end(b->mq, hold);
+    topic = topic_of(b, "T");
+    writer = writer_of(b, true);
+    append(writer, topic, 12, 32, true);
+    take_all(writer);
+    rc_writer_close(writer);
+    assert_records(b, "T", 32);
+}
+
 /* A reset says: from the beginning, and all of it. What was stored behind a note is no copy then,
  * also of a partition that never had a position. */
 static void a_reset_forgets_what_was_noted(void **state)
@@ -832,6 +872,7 @@ int main(void)
         TEST(only_what_is_missing_is_stored),
         IMPATIENT(an_unanswered_send_is_looked_up),
         IMPATIENT(what_is_stored_and_not_yet_shown_counts),
+        TEST(a_note_never_passes_what_is_not_covered),
         TEST(a_reset_forgets_what_was_noted),
         TEST(a_topic_made_anew_with_fewer_queues_has_fewer),
         TEST(lost_messages_are_noticed),
