@@ -73,9 +73,12 @@ typedef struct rmq_message {
     int32_t sys_flag;     /**< As stored; the body here is already decompressed. */
     rmq_slice unique_key; /**< UNIQ_KEY */
     rmq_slice topic;      /**< Without namespace; of a group's retries the one they were sent to. */
-    char offset_id[57];   /**< "offset message id": store host, port and commit log offset. */
+    rmq_slice store_host; /**< Address and port of the broker, 8 or 20 bytes as on the wire. */
 } rmq_message;
 
+/** "Offset message id" of a received message: store host, port and commit log offset in 32 or 56
+ *  hexadecimal digits and NUL; "" of one that was not received. Made when asked for: few do. */
+void rmq_message_offset_id(const rmq_message *message, char out[57]);
 /** Value of a property of a received message (also KEYS, TAGS and UNIQ_KEY); base == NULL: none. */
 rmq_slice rmq_message_property(const rmq_message *message, const char *name);
 

@@ -165,16 +165,19 @@ static void parse_properties(rc_slice text, omc_arena *arena, rmq_message *ret)
     ret->property_count = (size_t)(at - table);
 }
 
-/* Hexadecimal digits of store host, port and offset (protocol §18). */
-static void put_offset_id(const rmq_stored *stored, char out[57])
+void rmq_message_offset_id(const rmq_message *message, char out[57])
 {
     static const char hex[] = "0123456789ABCDEF";
     uint8_t raw[28];
-    size_t len = stored->store_host.len;
+    size_t len = message->store_host.len;
 
-    memcpy(raw, stored->store_host.base, len);
-    (void)rmq_put32(rmq_put32(raw + len, (uint32_t)((uint64_t)stored->commit_log_offset >> 32)),
-                    (uint32_t)stored->commit_log_offset);
+    out[0] = '\0';
+    if (len != 8 && len != 20)
+        return;
+    /* Hexadecimal digits of store host, port and offset (protocol §18). */
+    memcpy(raw, message->store_host.base, len);
+    (void)rmq_put32(rmq_put32(raw + len, (uint32_t)((uint64_t)message->commit_log_offset >> 32)),
+                    (uint32_t)message->commit_log_offset);
     for (size_t i = 0; i < len + 8; i++) {
         out[2 * i] = hex[raw[i] >> 4];
         out[2 * i + 1] = hex[raw[i] & 15];
@@ -185,7 +188,7 @@ static void put_offset_id(const rmq_stored *stored, char out[57])
 /* Everything but body and properties. */
 static void fill_message(const rmq_stored *stored, rmq_message *ret)
 {
-    memset(ret, 0, offsetof(rmq_message, offset_id));
+    memset(ret, 0, sizeof *ret);
     ret->flag = stored->flag;
     ret->born_ms = stored->born_ms;
     ret->queue_offset = stored->queue_offset;
@@ -195,7 +198,7 @@ static void fill_message(const rmq_stored *stored, rmq_message *ret)
     ret->reconsume_times = stored->reconsume_times;
     ret->sys_flag = stored->sys_flag;
     ret->topic = stored->topic;
-    put_offset_id(stored, ret->offset_id);
+    ret->store_host = stored->store_host;
 }
 
 static int wrap_body(const rmq_stored *stored, int r, rc_error *err)

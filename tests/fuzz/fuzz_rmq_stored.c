@@ -17,6 +17,7 @@ static void touch(rc_slice s)
 
 static void look_at(const rmq_message *m)
 {
+    char offset_id[57];
     rc_error err = {0};
 
     touch(m->body);
@@ -24,7 +25,8 @@ static void look_at(const rmq_message *m)
     touch(m->tags);
     touch(m->unique_key);
     touch(m->topic);
-    RC_ASSERT(strlen(m->offset_id) == 32 || strlen(m->offset_id) == 56);
+    rmq_message_offset_id(m, offset_id);
+    RC_ASSERT(strlen(offset_id) == 32 || strlen(offset_id) == 56);
     for (size_t i = 0; i < m->property_count; i++) {
         RC_ASSERT(m->properties[i].name.len > 0);
         touch(m->properties[i].name);

@@ -170,6 +170,16 @@ static rc_slice number_text(int64_t number, omc_arena *arena)
     return omc_slice_str(rc_arena_format(arena, "%lld", (long long)number));
 }
 
+static rc_slice message_id(const rmq_message *message, omc_arena *arena)
+{
+    char text[57];
+
+    if (message->unique_key.base)
+        return message->unique_key;
+    rmq_message_offset_id(message, text);
+    return rc_arena_slice(arena, omc_slice_str(text));
+}
+
 /* As the Java client does, MIN_OFFSET and MAX_OFFSET of the queue are properties of what it pulls;
  * and its message id is the unique key where there is one. */
 static void convert(const rmq_message *from, rc_slice min, rc_slice max, omc_arena *arena,
@@ -191,8 +201,7 @@ static void convert(const rmq_message *from, rc_slice min, rc_slice max, omc_are
                        .flag = from->flag,
                        .offset = from->queue_offset,
                        .stored_ms = from->stored_ms,
-                       .message_id = from->unique_key.base ? from->unique_key
-                                                           : omc_slice_str(from->offset_id)};
+                       .message_id = message_id(from, arena)};
 }
 
 static void hand_on(rc_reader *reader, size_t messages_max, size_t bytes_max, rc_fetch *fetch)

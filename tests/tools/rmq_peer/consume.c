@@ -49,13 +49,15 @@ static json_t *properties_of(const rmq_message *m)
 static void print_message(const consumer *c, const rmq_queue *queue, const rmq_message *m)
 {
     json_t *e = peer_event("message");
+    char offset_id[57];
 
     json_object_set_new(e, "topic", peer_cstring(queue->topic));
     json_object_set_new(e, "broker", peer_cstring(queue->broker));
     json_object_set_new(e, "queue", json_integer(queue->id));
     json_object_set_new(e, "offset", json_integer(m->queue_offset));
     json_object_set_new(e, "msgId", peer_string(m->unique_key));
-    json_object_set_new(e, "offsetMsgId", peer_cstring(m->offset_id));
+    rmq_message_offset_id(m, offset_id);
+    json_object_set_new(e, "offsetMsgId", peer_cstring(offset_id));
     json_object_set_new(e, "keys", peer_string(m->keys));
     json_object_set_new(e, "tags", peer_string(m->tags));
     json_object_set_new(e, "props", properties_of(m));
