@@ -133,10 +133,8 @@ static int open_rocketmq(rc_service *service, rc_error *err)
                            .key_file = config->tls_key,
                            .key_password = config->tls_key_password},
                    .request_timeout_ms = config->request_timeout_ms},
-        .worker_id = config->worker_id,
         .position_topic = config->position_topic,
         .position_file = positions,
-        .queues = (int32_t)config->log_queues,
         .create_topics = config->auto_create_topics,
         .clock = rc_clock_real(),
     };

@@ -40,7 +40,7 @@ typedef struct rc_log_health rc_log_health;
 
 enum rc_log_caps {
     RC_LOG_ATOMIC = 1, /**< Batches and positions of an append are one transaction. */
-    RC_LOG_SHARED = 2  /**< Others read and write the topics too: created with more queues. */
+    RC_LOG_SHARED = 2  /**< Others keep it, and read and write its topics too. */
 };
 
 /** What a receipt promises; logs that cannot keep it refuse to open the writer. */

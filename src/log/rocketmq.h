@@ -18,12 +18,10 @@
 
 typedef struct rc_rocketmq_config {
     rmq_client_config client;   /**< Copied. Its `log` hook is set here. */
-    const char *worker_id;      /**< Shown in producer groups. */
     const char *position_topic; /**< positionStoreTopic; created with 1 queue when missing. */
     /** Snapshot of the positions, in the form of the Java runtime's position.json; its folder is
      *  there. NULL = none. */
     const char *position_file;
-    int32_t queues;     /**< Queues of topics created without a count; 16. */
     bool create_topics; /**< Also the position topic. */
     /** How long what was sent on a connection that is lost may still be stored: before that is over
      *  nothing is sent again, and 1.5 times as long nothing a killed worker wrote is read back.

@@ -23,8 +23,6 @@
 
 /** A send holds at most about this much; only a single larger message makes it bigger. */
 #define RC_SEND_BYTES_MAX ((size_t)1 << 20)
-/** Encoded size of a message: what the broker accepts (body and properties count). */
-#define RC_ITEM_BYTES_MAX RC_MESSAGE_MAX
 /** After a connection of ours was reset, what a broker has read of it may still wait in its queue
  * of sends for so long. */
 #define RC_TAIL_MS 2000 /* the default of tail_ms */
@@ -421,8 +419,7 @@ struct rc_rocketmq {
     rc_log pub;
     rmq_client *client;
     rc_clock *clock;
-    char *worker_id, *position_topic;
-    int32_t queues;
+    char *position_topic;
     bool create_topics;
     int64_t tail_ms;
     /** After a process has been killed its kernel may go on sending for the TCP user timeout (2 s),

@@ -70,7 +70,7 @@ static int load(rc_position_keeper *keeper, rc_error *err)
     rc_position_record record;
     const omc_map *map = NULL;
     RC_AUTO_FREE char *text = NULL;
-    size_t len = 0, seeded = 0;
+    size_t len = 0;
     rc_arena arena;
     int r = rc_file_read(keeper->path, FILE_BYTES_MAX, &text, &len, err);
 
@@ -86,10 +86,8 @@ static int load(rc_position_keeper *keeper, rc_error *err)
                     "them all",
                     keeper->path);
     for (size_t i = 0; r == 0 && i < map->count; i++)
-        if (read_entry(&map->entries[i], &arena.pub, &record)) {
+        if (read_entry(&map->entries[i], &arena.pub, &record))
             rc_position_table_seed(keeper->log->table, &record);
-            seeded++;
-        }
     rc_arena_release(&arena);
     return r;
 }

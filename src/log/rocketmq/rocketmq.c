@@ -126,7 +126,6 @@ static void close_log(rc_log *pub)
         free(broker);
     }
     (void)pthread_mutex_destroy(&log->mu);
-    free(log->worker_id);
     free(log->position_topic);
     free(log);
 }
@@ -158,9 +157,7 @@ int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *e
 
     log->pub.ops = &ops;
     log->clock = config->clock;
-    log->worker_id = rc_strdup(config->worker_id ? config->worker_id : "");
     log->position_topic = rc_strdup(config->position_topic);
-    log->queues = config->queues;
     log->create_topics = config->create_topics;
     log->tail_ms = config->tail_ms ? config->tail_ms : RC_TAIL_MS;
     log->dead_tail_ms = log->tail_ms + log->tail_ms / 2;

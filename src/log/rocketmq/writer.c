@@ -329,12 +329,11 @@ int rc_writer_check_ack(rc_writer *writer, const rc_topic *topic, int32_t queue,
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-static rmq_lanes_config lanes_config(rc_writer *writer, const rc_writer_config *config,
-                                     const char *group)
+static rmq_lanes_config lanes_config(rc_writer *writer, const rc_writer_config *config)
 {
     return (rmq_lanes_config){
         .who = writer->name,
-        .group = group,
+        .group = "connect-producer",
         .window = config->unordered && !config->exactly_once ? WINDOW_UNORDERED : 1,
         .send_bytes_max = RC_SEND_BYTES_MAX,
         .send_timeout_ms = rmq_client_settings(writer->log->client)->request_timeout_ms,
@@ -435,7 +434,6 @@ int rc_rmq_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **
     rc_rocketmq *log = rc_rocketmq_of(pub);
     rc_writer *writer = rc_calloc(1, sizeof *writer);
     rmq_lanes_config lanes;
-    char group[64];
     int r = 0;
 
     writer->head.log = pub;
@@ -450,8 +448,7 @@ int rc_rmq_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **
     writer->ack = config->ack;
     (void)pthread_mutex_init(&writer->mu, NULL);
     rc_cond_init(&writer->cond);
-    (void)snprintf(group, sizeof group, "connect-producer");
-    lanes = lanes_config(writer, config, group);
+    lanes = lanes_config(writer, config);
     fence_predecessor(log, writer->name);
     if (config->exactly_once)
         r = rc_eo_open(writer, err);
@@ -511,11 +508,15 @@ static void close_open(rc_writer *writer)
 void rc_rmq_writer_close(rc_writer *writer)
 {
     rc_rocketmq *log;
+    bool fenced;
 
     if (!writer)
         return;
     log = writer->log;
-    if (!writer->fenced)
+    (void)pthread_mutex_lock(&writer->mu);
+    fenced = writer->fenced;
+    (void)pthread_mutex_unlock(&writer->mu);
+    if (!fenced)
         close_open(writer);
     (void)pthread_mutex_lock(&log->mu);
     DL_DELETE(log->writers, writer);

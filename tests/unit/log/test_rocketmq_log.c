@@ -30,9 +30,7 @@ static void open_log(bed *b)
 {
     rc_rocketmq_config config = {
         .client = {.namesrv = fakemq_namesrv(b->mq), .request_timeout_ms = b->timeout_ms},
-        .worker_id = "w",
         .position_topic = "connector-position-topic",
-        .queues = 4,
         .create_topics = true,
         .tail_ms = 200, /* the fake cluster stores what it has read at once */
         .clock = rc_clock_real(),
@@ -840,7 +838,6 @@ static void nobody_there_is_said(void **state)
 {
     const rc_rocketmq_config config = {
         .client = {.namesrv = "127.0.0.1:1", .request_timeout_ms = 300},
-        .worker_id = "w",
         .position_topic = "connector-position-topic",
         .clock = rc_clock_real(),
     };
