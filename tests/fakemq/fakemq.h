@@ -51,6 +51,9 @@ void fakemq_broker_config(fakemq *mq, const char *broker, const char *key, const
 /** The suggestWhichBrokerId of pulls from now on; 0 at first. */
 void fakemq_suggest(fakemq *mq, const char *broker, int id);
 
+/** Writes a PEM certificate for the name "mq.test", signed by itself, and its key. */
+void fakemq_certificate(const char *cert_path, const char *key_path);
+
 /* ---- faults ---------------------------------------------------------------------------------- */
 
 enum fakemq_action {

@@ -11,9 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -850,32 +848,6 @@ static void signatures(void **state)
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
-static void write_certificate(const char *cert_path, const char *key_path)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = X509_new();
-    X509_NAME *name = X509_get_subject_name(cert);
-    FILE *file = fopen(cert_path, "w");
-
-    X509_set_version(cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0);
-    X509_set_issuer_name(cert, name);
-    X509_set_pubkey(cert, key);
-    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-    assert_non_null(file);
-    PEM_write_X509(file, cert);
-    fclose(file);
-    file = fopen(key_path, "w");
-    assert_non_null(file);
-    PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
-    fclose(file);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-}
-
 static void tls(void **state)
 {
     char folder[] = "/tmp/fakemq-tls-XXXXXX", cert[64], key[64], bytes[512];
@@ -891,7 +863,7 @@ static void tls(void **state)
     assert_non_null(mkdtemp(folder));
     snprintf(cert, sizeof cert, "%s/cert.pem", folder);
     snprintf(key, sizeof key, "%s/key.pem", folder);
-    write_certificate(cert, key);
+    fakemq_certificate(cert, key);
     mq = fakemq_start(&(fakemq_config){.tls_cert = cert, .tls_key = key});
     fd = dial(name_server(mq));
     SSL_set_fd(ssl, fd);

@@ -8,9 +8,6 @@
 #include "base/clock.h"
 
 #include <fakemq.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -978,32 +975,6 @@ static void test_many_threads(void **state)
     end(k);
 }
 
-static void write_certificate(const char *cert_path, const char *key_path)
-{
-    EVP_PKEY *key = EVP_RSA_gen(2048);
-    X509 *cert = X509_new();
-    X509_NAME *name = X509_get_subject_name(cert);
-    FILE *file = fopen(cert_path, "w");
-
-    X509_set_version(cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"fake", -1, -1, 0);
-    X509_set_issuer_name(cert, name);
-    X509_set_pubkey(cert, key);
-    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-    assert_non_null(file);
-    PEM_write_X509(file, cert);
-    fclose(file);
-    file = fopen(key_path, "w");
-    assert_non_null(file);
-    PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
-    fclose(file);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-}
-
 static void test_tls(void **state)
 {
     char folder[] = "/tmp/rmq-producer-tls-XXXXXX", cert[64], key[64];
@@ -1017,7 +988,7 @@ static void test_tls(void **state)
     assert_non_null(mkdtemp(folder));
     (void)snprintf(cert, sizeof cert, "%s/cert.pem", folder);
     (void)snprintf(key, sizeof key, "%s/key.pem", folder);
-    write_certificate(cert, key);
+    fakemq_certificate(cert, key);
     k = start_client(&mq, &client);
     fakemq_topic(k->mq, TOPIC, 8);
     assert_int_equal(rmq_producer_open(k->client, &config, &k->producer, &err), 0);
