@@ -37,10 +37,13 @@ struct loop_signal {
 struct rc_loop {
     uv_loop_t uv;
     uv_async_t async;
-    uv_idle_t idle;      /* Started while `later` is not empty: the loop does not wait then. */
-    rc_loop_later later; /* Head of a ring. */
-    atomic_bool stop;    /* Asked to end; consumed by the run it ends. */
-    size_t open;         /* Watches, timers and connections not given back. */
+    uv_check_t check;     /* Behind the callbacks of descriptors, */
+    uv_prepare_t prepare; /* and of timers: what they put off is called. */
+    uv_idle_t idle;       /* Started while `later` is not empty: the loop does not wait then. */
+    rc_loop_later later;  /* Head of a ring, */
+    rc_loop_later mark;   /* and where a run of it ends. */
+    atomic_bool stop;     /* Asked to end; consumed by the run it ends. */
+    size_t open;          /* Watches, timers and connections not given back. */
     size_t signal_count;
     struct loop_signal signals[SIGNALS_MAX];
     struct posts running; /* Loop thread only: what is being called. */
@@ -99,6 +102,23 @@ static void on_async(uv_async_t *async)
         uv_stop(&loop->uv);
 }
 
+static void on_check(uv_check_t *check);
+static void on_prepare(uv_prepare_t *prepare);
+
+/* None of these can fail; they alone do not keep the loop running. */
+static void make_later(rc_loop *loop)
+{
+    (void)uv_check_init(&loop->uv, &loop->check);
+    (void)uv_prepare_init(&loop->uv, &loop->prepare);
+    (void)uv_idle_init(&loop->uv, &loop->idle);
+    loop->check.data = loop->prepare.data = loop->idle.data = loop;
+    (void)uv_check_start(&loop->check, on_check);
+    (void)uv_prepare_start(&loop->prepare, on_prepare);
+    uv_unref((uv_handle_t *)&loop->check);
+    uv_unref((uv_handle_t *)&loop->prepare);
+    loop->later.next = loop->later.prev = &loop->later;
+}
+
 int rc_loop_new(rc_loop **ret, rc_error *err)
 {
     rc_loop *loop;
@@ -119,9 +139,7 @@ int rc_loop_new(rc_loop **ret, rc_error *err)
         return fail_uv(err, r, "make the I/O loop's wake-up");
     }
     loop->async.data = loop;
-    (void)uv_idle_init(&loop->uv, &loop->idle); /* Cannot fail. */
-    loop->idle.data = loop;
-    loop->later.next = loop->later.prev = &loop->later;
+    make_later(loop);
     pthread_mutex_init(&loop->mu, NULL);
     *ret = loop;
     return 0;
@@ -139,6 +157,8 @@ void rc_loop_free(rc_loop *loop)
     for (size_t i = 0; i < loop->signal_count; i++)
         uv_close((uv_handle_t *)&loop->signals[i].uv, NULL);
     uv_close((uv_handle_t *)&loop->async, NULL);
+    uv_close((uv_handle_t *)&loop->check, NULL);
+    uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
     /* Only closing is left, and lookups of names that nobody waits for: returns when done. */
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -198,25 +218,45 @@ void rc_loop_let_go(rc_loop *loop)
     loop->open--;
 }
 
-/* Idle callbacks run in each turn between the timers and the wait. What these put off again waits
- * for the next turn, so that descriptors are not starved. */
-static void on_idle(uv_idle_t *idle)
+/* Calls what was put off until now. What these put off again waits for the next turn, so that
+ * descriptors are not starved. */
+static void run_later(rc_loop *loop)
 {
-    rc_loop *loop = idle->data;
-    rc_loop_later mark = {0};
+    rc_loop_later *mark = &loop->mark;
 
-    mark.prev = loop->later.prev;
-    mark.next = &loop->later;
-    mark.prev->next = loop->later.prev = &mark;
-    while (loop->later.next != &mark) {
+    if (loop->later.next == &loop->later)
+        return;
+    mark->prev = loop->later.prev;
+    mark->next = &loop->later;
+    mark->prev->next = loop->later.prev = mark;
+    while (loop->later.next != mark) {
         rc_loop_later *later = loop->later.next;
 
         rc_loop_forget_later(later);
         later->fn(later->arg);
     }
-    rc_loop_forget_later(&mark);
+    rc_loop_forget_later(mark);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* That it is there keeps the loop from waiting. */
+}
+
+static void on_check(uv_check_t *check)
+{
+    run_later(check->data);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    rc_loop *loop = prepare->data;
+
+    run_later(loop);
     if (loop->later.next == &loop->later)
-        (void)uv_idle_stop(idle);
+        (void)uv_idle_stop(&loop->idle);
+    else
+        (void)uv_idle_start(&loop->idle, on_idle);
 }
 
 void rc_loop_call_later(rc_loop *loop, rc_loop_later *later)
@@ -226,7 +266,6 @@ void rc_loop_call_later(rc_loop *loop, rc_loop_later *later)
     later->prev = loop->later.prev;
     later->next = &loop->later;
     later->prev->next = loop->later.prev = later;
-    (void)uv_idle_start(&loop->idle, on_idle);
 }
 
 void rc_loop_forget_later(rc_loop_later *later)
