@@ -7,8 +7,6 @@
  */
 #include "replicator.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -358,14 +356,11 @@ static void show_progress(task *t, omc_arena *arena)
 
 static void wait_for_either(task *t, int64_t timeout_ms)
 {
-    struct pollfd fds[2] = {{.fd = rmq_consumer_fd(t->consumer), .events = POLLIN},
-                            {.fd = t->ctx->wake_fd, .events = POLLIN}};
     int64_t show = t->show_ms - now_ms();
 
     if (timeout_ms < 0 || timeout_ms > show)
         timeout_ms = show < 0 ? 0 : show;
-    while (poll(fds, 2, (int)timeout_ms) < 0 && errno == EINTR)
-        ;
+    (void)rmq_consumer_wait(t->consumer, t->ctx->wake_fd, timeout_ms);
 }
 
 /* Takes one fetch that is there. @return 1, 0 = none, or negative. */

@@ -66,6 +66,14 @@ char *rc_format(const char *fmt, ...) OMC_PRINTF(1, 2); /**< free() the result. 
 
 /* ---- errors (see openmessaging/connect/error.h for the codes) -------------------------------- */
 
+/** An empty error, without writing to all of its 1,024 bytes: for what runs a million times a
+ *  second. Elsewhere `rc_error err = {0};`. */
+static inline void rc_error_empty(rc_error *err)
+{
+    err->code = 0;
+    err->flags = 0;
+    err->msg[0] = '\0';
+}
 /** Fills `err` (may be NULL) and returns -code. */
 #define rc_fail(err, code, ...) omc_fail((err), (code), 0, __VA_ARGS__)
 /** The same, marked retriable. */

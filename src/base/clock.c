@@ -50,6 +50,11 @@ static int real_wait(rc_clock *clock, pthread_cond_t *cond, pthread_mutex_t *mu,
     return r == 0 ? 0 : -OMC_ETIMEDOUT;
 }
 
+int64_t rc_coarse_now_ms(void)
+{
+    return clock_ns(CLOCK_REALTIME_COARSE) / 1000000;
+}
+
 rc_clock *rc_clock_real(void)
 {
     static rc_clock real = {real_wall_ms, real_mono_ns, real_wait};

@@ -34,6 +34,16 @@ static int check(const rmq_consumer_config *config, rc_error *err)
     return rmq_name_check("consumer group", config->group, 120, err);
 }
 
+static void make_texts(rmq_consumer *consumer)
+{
+    const rmq_consumer_config *config = &consumer->config;
+
+    (void)snprintf(consumer->pull_count, sizeof consumer->pull_count, "%d", config->pull_count);
+    (void)snprintf(consumer->poll_ms, sizeof consumer->poll_ms, "%lld", (long long)config->poll_ms);
+    (void)snprintf(consumer->pull_bytes, sizeof consumer->pull_bytes, "%zu",
+                   RC_MIN(RMQ_PULL_BYTES_MAX, config->buffer_bytes));
+}
+
 static void open_io(void *arg)
 {
     rmq_consumer *consumer = arg;
@@ -61,6 +71,7 @@ int rmq_consumer_open(rmq_client *client, const rmq_consumer_config *config, rmq
         return rc_wrap(err, r, "consumer of group %s", config->group);
     }
     pthread_mutex_init(&consumer->mu, NULL);
+    make_texts(consumer);
     consumer->client = client;
     consumer->group = rc_strdup(rmq_client_wire_name(client, config->group, wire));
     consumer->config.group = consumer->group;
@@ -505,19 +516,6 @@ int rmq_consumer_commit(rmq_consumer *consumer, rmq_error *err)
                        "nothing to commit",
                        consumer->group);
     return rmq_consumer_commit_all(consumer, err);
-}
-
-int rmq_consumer_fd(const rmq_consumer *consumer)
-{
-    return consumer->wake.fd;
-}
-
-void rmq_consumer_wake(rmq_consumer *consumer)
-{
-    pthread_mutex_lock(&consumer->mu);
-    consumer->woken = true;
-    rmq_consumer_signal(consumer);
-    pthread_mutex_unlock(&consumer->mu);
 }
 
 int64_t rmq_consumer_lag(rmq_consumer *consumer)

@@ -2,11 +2,15 @@
 /**
  * The parts of a consumer and who may touch them.
  *
- * A *tap* is one queue that is read. Its pulls are sent and answered on the I/O thread (puller.c);
- * a reply becomes a *portion* that waits at the tap until the application's thread decodes it
- * (fetch.c). Control (add, seek, rebalance) runs on the I/O thread too, so that a pull under way
- * and its queue are never changed by two threads. What both threads see is under `mu`, which is
- * held for a few list operations only.
+ * A *tap* is one queue that is read (tap.c). Its pulls are sent and answered on the I/O thread
+ * (puller.c); a reply becomes a *portion* that waits at the tap until the application's thread decodes
+ * it (fetch.c; ready.c wakes it up). Control (add, seek, rebalance) runs on the I/O thread too, so
+ * that a pull under way and its queue are never changed by two threads. What both threads see is
+ * under `mu`, which is held for a few list operations only.
+ * (puller.c); a reply becomes a *portion* that waits at the tap until the application's thread
+ * decodes it (fetch.c; ready.c wakes it up). Control (add, seek, rebalance) runs on the I/O thread
+ * too, so that a pull under way and its queue are never changed by two threads. What both threads
+ * see is under `mu`, which is held for a few list operations only.
  *
  * A pull cannot be called back once it is sent. Who does not want its answer any more forgets it
  * (rmq_pull.tap == NULL, or stale): the answer is then dropped whenever it comes.
@@ -91,6 +95,14 @@ typedef struct rmq_handed {
     rc_arena arena;
 } rmq_handed;
 
+#define RMQ_PULL_FIELDS 13
+/** The fields of a pull as they are sent; texts are the tap's or the consumer's. */
+typedef struct rmq_pull_form {
+    rmq_field fields[RMQ_PULL_FIELDS];
+    char queue_id[12];
+    char offset[24];
+} rmq_pull_form;
+
 struct rmq_tap {
     UT_hash_handle hh;
     char *key;
@@ -102,6 +114,7 @@ struct rmq_tap {
     /* I/O thread */
     rmq_pull *pull;  /**< The one whose answer counts. */
     rmq_pull *pulls; /**< All that are unanswered. */
+    rmq_pull_form form;
     size_t stale;
     rmq_tap **asking;    /**< Route or offset is being asked for: where the question keeps us. */
     int64_t pull_offset; /**< -1: not known yet (group). */
@@ -150,6 +163,7 @@ struct rmq_consumer {
     char *retry;  /**< Wire name of its retry topic. */
     char *prefix; /**< "NS%" or "". */
     rmq_consumer_config config;
+    char pull_count[12], pull_bytes[24], poll_ms[24]; /**< As pulls say them. */
     rc_wake wake;
     rc_loop_timer *timer; /**< Back-offs. */
     int64_t timer_at;     /**< 0 = not armed. */
@@ -167,7 +181,10 @@ struct rmq_consumer {
     size_t stalled;     /**< Taps that wait for the budget. */
     bool resume_posted; /**< The I/O thread has been told that there is room. */
     bool woken;         /**< rmq_consumer_wake() */
-    bool signalled;     /**< `wake` is set. */
+    bool signalled;     /**< A fetch would not wait. */
+    bool waiting;       /**< The application's thread waits on `wake`. */
+    bool fd_set;        /**< `wake` is set, or about to be. */
+    bool fd_given;      /**< The application may wait on `wake` without telling. */
     bool balance_ready; /**< `given`, revoked or reset taps are to be looked at. */
     rmq_given *given;   /**< What the last balance gave us. */
     size_t given_count;
@@ -177,6 +194,7 @@ struct rmq_consumer {
     rmq_handed *spare;
     size_t spare_count;
     size_t open_fetches;
+    bool dense;            /**< Replies come faster than NAP_NS: they are waited for together. */
     rmq_queue *assignment; /**< Texts belong to the taps. */
     bool in_callback;
     bool assigned_mode, group_mode; /**< Set once, before the first tap. */
@@ -186,38 +204,51 @@ struct rmq_consumer {
 
 int64_t rmq_now_ms(void);
 
-/* ---- puller.c (I/O thread) ------------------------------------------------------------------- */
+/* ---- tap.c (I/O thread, but for those that say mu) --------------------------------------------
+ */
 
 /** Adds a tap; offset -1 = ask for it (group). Borrowed texts are copied. Not yet pulling. */
 rmq_tap *rmq_tap_new(rmq_consumer *consumer, rmq_subscription *sub, const char *broker, int32_t id,
                      int64_t offset);
 rmq_tap *rmq_tap_find(rmq_consumer *consumer, const char *topic, const char *broker, int32_t id);
-/** Sends the next pull if there is none and nothing is in the way. */
-void rmq_tap_kick(rmq_tap *tap);
 /** Forgets pulls and buffered messages; reads on at `offset`. */
 void rmq_tap_restart(rmq_tap *tap, int64_t offset);
 /** Forgets pulls, questions and buffered messages. */
 void rmq_tap_silence(rmq_tap *tap);
 /** Takes it out of the consumer; it lives on while messages of it are handed out. */
 void rmq_tap_remove(rmq_tap *tap);
+/** The RMQ_PULL_FIELDS fields of a pull at pull_offset; valid until the next call. */
+const rmq_field *rmq_tap_form(rmq_tap *tap);
+void rmq_tap_unstall(rmq_tap *tap); /**< mu. Does not wait for the budget any more. */
+void rmq_tap_unref(rmq_tap *tap);   /**< mu */
+/** mu. Frees what is buffered of the tap, and forgets its event. */
+void rmq_tap_drop_portions(rmq_tap *tap);
+/** mu. Position `next` was reached without messages (filtered by the broker). */
+void rmq_tap_skip_to(rmq_tap *tap, int64_t next);
+void rmq_portion_free(rmq_portion *portion);
+
+/* ---- puller.c (I/O thread) ------------------------------------------------------------------- */
+
+/** Sends the next pull if there is none and nothing is in the way. */
+void rmq_tap_kick(rmq_tap *tap);
 /** Again after a while, longer each time; tells the log. */
 void rmq_tap_retry(rmq_tap *tap, const rc_error *why);
 void rmq_consumer_arm(rmq_consumer *consumer, int64_t at_ms);
 void rmq_consumer_on_timer(void *arg); /**< of back-offs */
 void rmq_consumer_on_room(void *arg);  /**< bytes have been given back */
 
-/* ---- shared (mu held) ------------------------------------------------------------------------ */
+/* ---- ready.c (mu held) ----------------------------------------------------------------------- */
 
-void rmq_consumer_signal(rmq_consumer *consumer); /**< sets the descriptor */
-void rmq_tap_ready(rmq_tap *tap);                 /**< there is something to hand on */
+/** There is something to look at. */
+void rmq_consumer_signal(rmq_consumer *consumer);
+/** There is nothing more, unless there is. */
+void rmq_consumer_unsignal(rmq_consumer *consumer);
+void rmq_tap_ready(rmq_tap *tap); /**< there is something to hand on */
 void rmq_tap_unready(rmq_tap *tap);
-void rmq_tap_unstall(rmq_tap *tap); /**< does not wait for the budget any more */
-void rmq_tap_unref(rmq_tap *tap);
-/** Frees what is buffered of the tap, and forgets its event. */
-void rmq_tap_drop_portions(rmq_tap *tap);
-/** Position `next` was reached without messages (filtered by the broker). */
-void rmq_tap_skip_to(rmq_tap *tap, int64_t next);
-void rmq_portion_free(rmq_portion *portion);
+/** The same without the wake-up. @return true: the caller owes rc_wake_set(&consumer->wake), and
+ *  may do other things first, without the lock. */
+bool rmq_consumer_signal_later(rmq_consumer *consumer);
+bool rmq_tap_ready_later(rmq_tap *tap);
 
 /* ---- fetch.c (application's thread) ---------------------------------------------------------- */
 

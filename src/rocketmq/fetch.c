@@ -6,7 +6,6 @@
 #include "rocketmq/consumer_impl.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <utlist.h>
 
 #define SPARE_MAX 4
@@ -77,20 +76,12 @@ static void settle(rmq_tap *tap)
 
 /* ---- taking (mu held) ------------------------------------------------------------------------ */
 
-static void unsignal(rmq_consumer *consumer)
-{
-    if (consumer->signalled && !consumer->ready && !consumer->woken && !consumer->balance_ready) {
-        consumer->signalled = false;
-        rc_wake_clear(&consumer->wake);
-    }
-}
-
 /* Queues take turns: who has more goes to the end. */
 static void next_turn(rmq_tap *tap)
 {
     rmq_tap_unready(tap);
     rmq_tap_ready(tap);
-    unsignal(tap->consumer);
+    rmq_consumer_unsignal(tap->consumer);
 }
 
 static rmq_handed *hand_out(rmq_tap *tap)
@@ -133,8 +124,9 @@ typedef struct decoding {
     rmq_handed *handed;
     int64_t expected;
     int64_t delta;
-    size_t count;
-    rc_error damaged; /* A message that cannot be read; the first of them. */
+    size_t count, bytes; /* Handed on; of bodies. */
+    rc_error *err;     /* Scratch, one for all messages: it is large. */
+    rc_error *damaged; /* A message that cannot be read; the first of them. */
     int64_t damaged_offset;
     size_t damaged_count;
 } decoding;
@@ -157,45 +149,58 @@ static void restore_topic(const decoding *d, rmq_message *message)
     }
 }
 
-static void hand_on(decoding *d, const rmq_message *message)
+/* Where the next message is to be decoded to. */
+static rmq_message *next_place(decoding *d)
 {
     rmq_handed *handed = d->handed;
-    rmq_message *at;
 
-    if (message->queue_offset < d->expected || !rmq_subscription_wants(d->tap->sub, message))
-        return;
     if (d->count == handed->cap) {
         handed->cap = RC_MAX(handed->cap * 2, 32);
         handed->messages = rc_realloc(handed->messages, handed->cap * sizeof *handed->messages);
     }
-    at = &handed->messages[d->count++];
-    *at = *message;
-    at->queue_id = d->tap->queue.id;
-    restore_topic(d, at);
+    return &handed->messages[d->count];
 }
 
-static void note_damage(decoding *d, const rmq_stored *stored, const rc_error *err)
+/* The message at the next place is handed on, when it is wanted. */
+static void hand_on(decoding *d)
 {
-    if (d->damaged_count++ == 0) {
-        d->damaged = *err;
-        d->damaged_offset = stored->queue_offset + d->delta;
-    }
+    rmq_message *message = &d->handed->messages[d->count];
+
+    if (message->queue_offset < d->expected || !rmq_subscription_wants(d->tap->sub, message))
+        return;
+    message->queue_id = d->tap->queue.id;
+    restore_topic(d, message);
+    d->bytes += message->body.len;
+    d->count++;
+}
+
+/* d->err says why. */
+static void note_damage(decoding *d, const rmq_stored *stored)
+{
+    if (d->damaged_count++ > 0)
+        return;
+    d->damaged = rc_malloc(sizeof *d->damaged);
+    *d->damaged = *d->err;
+    d->damaged_offset = stored->queue_offset + d->delta;
 }
 
 static void decode_batch(decoding *d, const rmq_stored *stored)
 {
     rmq_message *messages;
-    rc_error err = {0};
-    int count = rmq_inner_batch(stored, BODY_MAX, &d->handed->arena.pub, &messages, &err);
+    int count = rmq_inner_batch(stored, BODY_MAX, &d->handed->arena.pub, &messages, d->err);
 
     if (count < 0) {
-        note_damage(d, stored, &err);
+        note_damage(d, stored);
         return;
     }
     for (int i = 0; i < count; i++) {
-        messages[i].queue_offset += d->delta;
-        hand_on(d, &messages[i]);
-        d->expected = RC_MAX(d->expected, messages[i].queue_offset + 1);
+        int64_t offset = messages[i].queue_offset + d->delta;
+        rmq_message *message = next_place(d);
+
+        *message = messages[i];
+        message->queue_offset = offset;
+        hand_on(d);
+        d->expected = RC_MAX(d->expected, offset + 1);
     }
 }
 
@@ -203,8 +208,7 @@ static void decode_one(decoding *d, const rmq_stored *stored)
 {
     const int32_t inner = RMQ_SYS_UNWRAP | RMQ_SYS_INNER_BATCH;
     int64_t offset = stored->queue_offset + d->delta;
-    rmq_message message;
-    rc_error err = {0};
+    rmq_message *message;
 
     if ((stored->sys_flag & inner) == inner) {
         decode_batch(d, stored);
@@ -212,11 +216,12 @@ static void decode_one(decoding *d, const rmq_stored *stored)
     }
     if (offset < d->expected)
         return;
-    if (rmq_message_of(stored, BODY_MAX, &d->handed->arena.pub, &message, &err) < 0) {
-        note_damage(d, stored, &err);
+    message = next_place(d);
+    if (rmq_message_of(stored, BODY_MAX, &d->handed->arena.pub, message, d->err) < 0) {
+        note_damage(d, stored);
     } else {
-        message.queue_offset = offset;
-        hand_on(d, &message);
+        message->queue_offset = offset;
+        hand_on(d);
     }
     d->expected = offset + 1;
 }
@@ -254,7 +259,7 @@ static void say_line(void *arg)
 }
 
 /* The log callback belongs to the I/O thread. */
-static void tell_damage(const decoding *d)
+static void tell_damage(decoding *d)
 {
     line *l = rc_malloc(sizeof *l);
 
@@ -264,7 +269,8 @@ static void tell_damage(const decoding *d)
         rc_format("topic %s, queue %d of broker %s: %zu message%s left out because the body "
                   "cannot be read, the first at offset %" PRId64 ": %s",
                   d->tap->queue.topic, d->tap->queue.id, d->tap->queue.broker, d->damaged_count,
-                  d->damaged_count == 1 ? " is" : "s are", d->damaged_offset, d->damaged.msg);
+                  d->damaged_count == 1 ? " is" : "s are", d->damaged_offset, d->damaged->msg);
+    free(RC_TAKE(d->damaged));
     rmq_client_post(l->client, say_line, l);
 }
 
@@ -349,9 +355,7 @@ static void fill(const decoding *d, const rmq_portion *portion, rmq_fetch *fetch
     fetch->queue = d->tap->queue;
     fetch->messages = d->handed->messages;
     fetch->count = d->count;
-    fetch->bytes = 0;
-    for (size_t i = 0; i < d->count; i++)
-        fetch->bytes += d->handed->messages[i].body.len;
+    fetch->bytes = d->bytes;
     fetch->next_offset = d->handed->next_offset;
     fetch->min_offset = portion->min_offset;
     fetch->max_offset = portion->max_offset;
@@ -361,11 +365,12 @@ static void fill(const decoding *d, const rmq_portion *portion, rmq_fetch *fetch
 /* Takes the lock with it. @return false when nothing in it was for us. */
 static bool fetch_portion(rmq_tap *tap, rmq_fetch *fetch)
 {
-    decoding d = {.consumer = tap->consumer, .tap = tap};
+    rc_error err;
+    decoding d = {.consumer = tap->consumer, .tap = tap, .err = &err};
     rmq_portion portion;
-    rc_error err = {0};
     int r;
 
+    rc_error_empty(&err);
     d.handed = take_portion(tap, &portion, &d.expected);
     pthread_mutex_unlock(&tap->consumer->mu);
     d.delta = portion.delta;
@@ -442,7 +447,7 @@ static int look(rmq_consumer *consumer, rmq_fetch *fetch, bool *again, rmq_error
     pthread_mutex_lock(&consumer->mu);
     if (consumer->balance_ready) {
         consumer->balance_ready = false;
-        unsignal(consumer);
+        rmq_consumer_unsignal(consumer);
         pthread_mutex_unlock(&consumer->mu);
         rmq_group_apply(consumer);
         return RMQ_FETCH_NONE;
@@ -468,19 +473,9 @@ static bool was_woken(rmq_consumer *consumer)
     pthread_mutex_lock(&consumer->mu);
     woken = consumer->woken;
     consumer->woken = false;
-    unsignal(consumer);
+    rmq_consumer_unsignal(consumer);
     pthread_mutex_unlock(&consumer->mu);
     return woken;
-}
-
-static void wait_for_signal(const rmq_consumer *consumer, int64_t deadline_ms)
-{
-    struct pollfd fd = {.fd = consumer->wake.fd, .events = POLLIN};
-    int ms = -1;
-
-    if (deadline_ms != INT64_MAX)
-        ms = (int)RC_MIN(RC_MAX(deadline_ms - rmq_now_ms(), 0), 3600000);
-    (void)poll(&fd, 1, ms); /* an interrupted wait is a look too early */
 }
 
 int rmq_consumer_fetch(rmq_consumer *consumer, int64_t wait_ms, rmq_fetch *fetch, rmq_error *err)
@@ -502,7 +497,8 @@ int rmq_consumer_fetch(rmq_consumer *consumer, int64_t wait_ms, rmq_fetch *fetch
             continue;
         if (was_woken(consumer) || wait_ms == 0 || rmq_now_ms() >= deadline)
             return RMQ_FETCH_NONE;
-        wait_for_signal(consumer, deadline);
+        (void)rmq_consumer_wait(consumer, -1,
+                                deadline == INT64_MAX ? -1 : RC_MAX(deadline - rmq_now_ms(), 0));
     }
 }
 

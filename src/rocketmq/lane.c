@@ -245,7 +245,7 @@ static void settle(rmq_lane *lane)
     while ((send = lane->sends) != NULL) {
         bool failed = send->state == RMQ_SEND_FAILED;
         rmq_parcel *parcels = send->parcels;
-        rc_error err = {0};
+        rc_error err;
 
         if (!failed && send->state != RMQ_SEND_STORED)
             break;

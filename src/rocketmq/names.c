@@ -92,7 +92,7 @@ void rmq_unique_key(char out[33])
     /* Time and counter in one number that only grows: keys stay unique when the clock is put back
      * and when more than 65,536 are made in one millisecond. */
     static _Atomic uint64_t last;
-    uint64_t now_ms = (uint64_t)rc_now_ms(rc_clock_real());
+    uint64_t now_ms = (uint64_t)rc_coarse_now_ms();
     uint64_t old = atomic_load_explicit(&last, memory_order_relaxed);
     uint64_t mine;
     char *at;

@@ -241,16 +241,18 @@ static int wait_for_room(rmq_producer *p, size_t size, int64_t deadline_ns, rc_e
 {
     char pending[24];
     char most[24];
+    bool in_time = true;
 
     while (!p->closing && p->pending_bytes > 0 &&
            p->pending_bytes + size > p->config.pending_bytes_max) {
-        if (!wait_changed(p, deadline_ns))
+        if (!in_time)
             return rc_fail_retriable(
                 err, OMC_EAGAIN,
                 "no room: %s of %s are accepted and not answered (pending_bytes_max); wait longer, "
                 "or look whether a broker is slow",
                 rc_format_size((int64_t)p->pending_bytes, pending),
                 rc_format_size((int64_t)p->config.pending_bytes_max, most));
+        in_time = wait_changed(p, deadline_ns);
     }
     if (p->closing)
         return rc_fail(err, OMC_ESTATE, "the producer is being closed");

@@ -14,166 +14,6 @@ int64_t rmq_now_ms(void)
     return rc_mono_ms(rc_clock_real());
 }
 
-/* ---- shared, under mu ------------------------------------------------------------------------ */
-
-void rmq_consumer_signal(rmq_consumer *consumer)
-{
-    if (!consumer->signalled) {
-        consumer->signalled = true;
-        rc_wake_set(&consumer->wake);
-    }
-}
-
-void rmq_tap_ready(rmq_tap *tap)
-{
-    if (tap->in_ready || (!tap->first && !tap->event) || tap->revoked || tap->paused)
-        return;
-    DL_APPEND(tap->consumer->ready, tap);
-    tap->in_ready = true;
-    rmq_consumer_signal(tap->consumer);
-}
-
-void rmq_tap_unready(rmq_tap *tap)
-{
-    if (tap->in_ready)
-        DL_DELETE(tap->consumer->ready, tap);
-    tap->in_ready = false;
-}
-
-void rmq_portion_free(rmq_portion *portion)
-{
-    rmq_block_unref(portion->block);
-    free(portion);
-}
-
-void rmq_tap_drop_portions(rmq_tap *tap)
-{
-    rmq_portion *next;
-
-    for (rmq_portion *p = tap->first; p; p = next) {
-        next = p->next;
-        tap->held -= p->charge;
-        tap->consumer->buffered -= p->charge;
-        rmq_portion_free(p);
-    }
-    tap->first = tap->last = NULL;
-    tap->event = RMQ_FETCH_NONE;
-    free(tap->event_error);
-    tap->event_error = NULL;
-    rmq_tap_unready(tap);
-}
-
-void rmq_tap_skip_to(rmq_tap *tap, int64_t next)
-{
-    if (tap->last) {
-        tap->last->next_offset = next;
-        return;
-    }
-    tap->position = next;
-    if (tap->handed)
-        tap->handed->prev->next_offset = next; /* utlist: prev of the head is the tail */
-    else
-        tap->consumed = next;
-}
-
-void rmq_tap_unref(rmq_tap *tap)
-{
-    if (--tap->refs > 0)
-        return;
-    if (--tap->sub->refs == 0)
-        rmq_subscription_free(tap->sub);
-    free(tap->gone);
-    free(tap->event_error);
-    free((void *)(uintptr_t)tap->queue.topic);
-    free((void *)(uintptr_t)tap->queue.broker);
-    free(tap->key);
-    free(tap);
-}
-
-/* ---- taps ------------------------------------------------------------------------------------ */
-
-rmq_tap *rmq_tap_find(rmq_consumer *consumer, const char *topic, const char *broker, int32_t id)
-{
-    RC_AUTO_FREE char *key = rc_format("%s\n%s\n%d", topic, broker, id);
-    rmq_tap *tap;
-
-    HASH_FIND_STR(consumer->taps, key, tap);
-    return tap;
-}
-
-rmq_tap *rmq_tap_new(rmq_consumer *consumer, rmq_subscription *sub, const char *broker, int32_t id,
-                     int64_t offset)
-{
-    rmq_tap *tap = rc_calloc(1, sizeof *tap);
-
-    tap->consumer = consumer;
-    tap->sub = sub;
-    tap->queue = (rmq_queue){rc_strdup(sub->topic), rc_strdup(broker), id};
-    tap->key = rc_format("%s\n%s\n%d", sub->topic, broker, id);
-    tap->refs = 1;
-    tap->pull_offset = tap->position = tap->consumed = tap->committed = offset;
-    tap->reset_to = -1;
-    pthread_mutex_lock(&consumer->mu);
-    sub->refs++;
-    HASH_ADD_KEYPTR(hh, consumer->taps, tap->key, strlen(tap->key), tap);
-    pthread_mutex_unlock(&consumer->mu);
-    return tap;
-}
-
-void rmq_tap_unstall(rmq_tap *tap)
-{
-    if (tap->stalled)
-        tap->consumer->stalled--;
-    tap->stalled = false;
-}
-
-void rmq_tap_silence(rmq_tap *tap)
-{
-    if (tap->pull) {
-        tap->pull->stale = true;
-        tap->pull = NULL;
-        tap->stale++;
-    }
-    if (tap->asking)
-        *tap->asking = NULL;
-    tap->asking = NULL;
-    tap->due_ms = 0;
-    tap->backoff_ms = 0;
-    tap->gone_answers = 0;
-    pthread_mutex_lock(&tap->consumer->mu);
-    rmq_tap_drop_portions(tap);
-    rmq_tap_unstall(tap);
-    pthread_mutex_unlock(&tap->consumer->mu);
-}
-
-void rmq_tap_restart(rmq_tap *tap, int64_t offset)
-{
-    rmq_tap_silence(tap);
-    pthread_mutex_lock(&tap->consumer->mu);
-    tap->position = offset;
-    pthread_mutex_unlock(&tap->consumer->mu);
-    tap->pull_offset = offset;
-    tap->stopped = false;
-    tap->node = 0;
-    rmq_tap_kick(tap);
-}
-
-void rmq_tap_remove(rmq_tap *tap)
-{
-    rmq_consumer *consumer = tap->consumer;
-    rmq_pull *pull;
-
-    rmq_tap_silence(tap);
-    tap->stopped = true;
-    DL_FOREACH(tap->pulls, pull)
-    pull->tap = NULL;
-    tap->pulls = NULL;
-    pthread_mutex_lock(&consumer->mu);
-    HASH_DEL(consumer->taps, tap);
-    rmq_tap_unref(tap);
-    pthread_mutex_unlock(&consumer->mu);
-}
-
 /* ---- trouble --------------------------------------------------------------------------------- */
 
 void rmq_consumer_arm(rmq_consumer *consumer, int64_t at_ms)
@@ -331,21 +171,29 @@ static void ask_route(rmq_tap *tap)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Every queue may have one reply, however full the others are: a slow one starves nobody. */
-static bool budget_allows(rmq_tap *tap)
+/* Every queue may have one reply, however full the others are: a slow one starves nobody. mu held.
+ */
+static bool has_room(rmq_tap *tap)
 {
     rmq_consumer *consumer = tap->consumer;
+
+    if (consumer->buffered < consumer->config.buffer_bytes || tap->held == 0) {
+        rmq_tap_unstall(tap);
+        return true;
+    }
+    if (!tap->stalled)
+        consumer->stalled++;
+    tap->stalled = true;
+    return false;
+}
+
+static bool budget_allows(rmq_tap *tap)
+{
     bool room;
 
-    pthread_mutex_lock(&consumer->mu);
-    room = consumer->buffered < consumer->config.buffer_bytes || tap->held == 0;
-    if (room) {
-        rmq_tap_unstall(tap);
-    } else if (!tap->stalled) {
-        tap->stalled = true;
-        consumer->stalled++;
-    }
-    pthread_mutex_unlock(&consumer->mu);
+    pthread_mutex_lock(&tap->consumer->mu);
+    room = has_room(tap);
+    pthread_mutex_unlock(&tap->consumer->mu);
     return room;
 }
 
@@ -369,44 +217,16 @@ static void on_pulled(void *arg, const rmq_reply *reply);
 static void send_pull(rmq_tap *tap, const rmq_route *route, const char *address)
 {
     rmq_consumer *consumer = tap->consumer;
-    const rmq_consumer_config *config = &consumer->config;
     const char *master = rmq_route_master(route, tap->queue.broker);
     rmq_pull *pull = rc_calloc(1, sizeof *pull);
-    char id[16], offset[24], count[16], poll[24], bytes[24];
-    size_t wish = RC_MIN(RMQ_PULL_BYTES_MAX, config->buffer_bytes);
 
     pull->tap = tap;
     pull->offset = tap->pull_offset;
     pull->at_slave = !master || strcmp(master, address) != 0;
-    (void)snprintf(id, sizeof id, "%d", tap->queue.id);
-    (void)snprintf(offset, sizeof offset, "%" PRId64, tap->pull_offset);
-    (void)snprintf(count, sizeof count, "%d", config->pull_count);
-    (void)snprintf(poll, sizeof poll, "%" PRId64, config->poll_ms);
-    (void)snprintf(bytes, sizeof bytes, "%zu", wish);
-#define FIELD(name, text)                              \
-    {                                                  \
-        {name, sizeof name - 1}, omc_slice_str((text)) \
-    }
-    const rmq_field fields[] = {
-        FIELD("consumerGroup", consumer->group),
-        FIELD("topic", tap->sub->wire),
-        FIELD("queueId", id),
-        FIELD("queueOffset", offset),
-        FIELD("maxMsgNums", count),
-        FIELD("sysFlag", "6"), /* 2 suspend, 4 subscription comes along */
-        FIELD("commitOffset", "0"),
-        FIELD("suspendTimeoutMillis", poll),
-        FIELD("subscription", tap->sub->expression),
-        FIELD("subVersion", tap->sub->version),
-        FIELD("expressionType", tap->sub->filter == RMQ_FILTER_SQL92 ? "SQL92" : "TAG"),
-        FIELD("maxMsgBytes", bytes),
-        FIELD("bname", tap->queue.broker),
-    };
-#undef FIELD
     const rmq_request request = {.code = RMQ_PULL_MESSAGE,
-                                 .fields = fields,
-                                 .field_count = RC_COUNT(fields),
-                                 .timeout_ms = config->poll_ms + 10000,
+                                 .fields = rmq_tap_form(tap),
+                                 .field_count = RMQ_PULL_FIELDS,
+                                 .timeout_ms = consumer->config.poll_ms + 10000,
                                  .done = on_pulled,
                                  .arg = pull};
 
@@ -432,7 +252,7 @@ static void pull_now(rmq_tap *tap, const rmq_route *route)
     rmq_tap_retry(tap, &err);
 }
 
-void rmq_tap_kick(rmq_tap *tap)
+static void kick(rmq_tap *tap, bool room)
 {
     rmq_route *route;
 
@@ -444,8 +264,13 @@ void rmq_tap_kick(rmq_tap *tap)
         ask_route(tap);
     else if (tap->pull_offset < 0 && tap->consumer->group_mode)
         rmq_tap_locate(tap, route);
-    else if (budget_allows(tap))
+    else if (room || budget_allows(tap))
         pull_now(tap, route);
+}
+
+void rmq_tap_kick(rmq_tap *tap)
+{
+    kick(tap, false);
 }
 
 /* ---- replies --------------------------------------------------------------------------------- */
@@ -503,9 +328,8 @@ static bool new_block(rmq_consumer *consumer, const rmq_block *block)
     return true;
 }
 
-static void keep(rmq_tap *tap, const pulled *what, const rmq_reply *reply)
+static rmq_portion *portion_of(rmq_tap *tap, const pulled *what, const rmq_reply *reply)
 {
-    rmq_consumer *consumer = tap->consumer;
     rmq_portion *portion = rc_calloc(1, sizeof *portion);
     size_t len = reply->frame->body.len;
 
@@ -518,41 +342,65 @@ static void keep(rmq_tap *tap, const pulled *what, const rmq_reply *reply)
     portion->min_offset = what->min;
     portion->max_offset = what->max;
     portion->delta = what->delta;
-    portion->charge =
-        reply->block && new_block(consumer, reply->block) ? RC_MAX(len, reply->block->cap) : len;
-    rmq_client_counters(consumer->client)->pulled_messages += (int64_t)portion->count;
-    pthread_mutex_lock(&consumer->mu);
+    portion->charge = reply->block && new_block(tap->consumer, reply->block)
+                          ? RC_MAX(len, reply->block->cap)
+                          : len;
+    return portion;
+}
+
+/* mu held. */
+static void keep(rmq_tap *tap, rmq_portion *portion)
+{
     if (tap->last)
         tap->last->next = portion;
     else
         tap->first = portion;
     tap->last = portion;
     tap->held += portion->charge;
-    consumer->buffered += portion->charge;
-    tap->min_offset = what->min;
-    tap->max_offset = what->max;
+    tap->consumer->buffered += portion->charge;
+    tap->min_offset = portion->min_offset;
+    tap->max_offset = portion->max_offset;
+}
+
+/* One turn under the lock; the next pull leaves before the application is woken up, which may take
+ * this processor. */
+static void hand_over(rmq_tap *tap, rmq_portion *portion)
+{
+    rmq_consumer *consumer = tap->consumer;
+    bool room, wake;
+
+    rmq_client_counters(consumer->client)->pulled_messages += (int64_t)portion->count;
+    pthread_mutex_lock(&consumer->mu);
+    keep(tap, portion);
+    room = has_room(tap);
+    wake = rmq_tap_ready_later(tap);
     pthread_mutex_unlock(&consumer->mu);
+    if (room)
+        kick(tap, true);
+    if (wake)
+        rc_wake_set(&consumer->wake);
+}
+
+static void no_progress(rmq_tap *tap, int64_t next)
+{
+    rc_error err = {0};
+
+    (void)rc_fail_retriable(&err, OMC_EFORMAT,
+                            "the broker's answer leads from offset %" PRId64 " to %" PRId64
+                            ", which is no progress",
+                            tap->pull_offset, next);
+    rmq_tap_retry(tap, &err);
 }
 
 static void found(rmq_tap *tap, const pulled *what, const rmq_reply *reply)
 {
-    rc_error err = {0};
-
     if (what->next <= tap->pull_offset) {
-        (void)rc_fail_retriable(&err, OMC_EFORMAT,
-                                "the broker's answer leads from offset %" PRId64 " to %" PRId64
-                                ", which is no progress",
-                                tap->pull_offset, what->next);
-        rmq_tap_retry(tap, &err);
+        no_progress(tap, what->next);
         return;
     }
-    keep(tap, what, reply);
     tap->pull_offset = what->next;
     trouble_over(tap);
-    rmq_tap_kick(tap); /* before anybody wakes up and takes this processor */
-    pthread_mutex_lock(&tap->consumer->mu);
-    rmq_tap_ready(tap);
-    pthread_mutex_unlock(&tap->consumer->mu);
+    hand_over(tap, portion_of(tap, what, reply));
 }
 
 /* 19 and 20: no message for us up to `next`. A slave that lags may name a smaller one: stay. */
@@ -709,9 +557,10 @@ static void unreachable(rmq_tap *tap, const rc_error *why)
 static void answered(rmq_tap *tap, const rmq_pull *pull, const rmq_reply *reply)
 {
     const rmq_header *header = &reply->frame->header;
-    rc_error err = {0};
+    rc_error err;
     pulled what;
 
+    rc_error_empty(&err);
     if (header->code != RMQ_R_SUCCESS && header->code != RMQ_R_PULL_NOT_FOUND &&
         header->code != RMQ_R_PULL_RETRY_IMMEDIATELY && header->code != RMQ_R_PULL_OFFSET_MOVED) {
         refused(tap, header, pull->at_slave);

@@ -210,9 +210,10 @@ static rmq_call *alloc_call(rmq_remote *remote, const rmq_request *request)
 rmq_call *rmq_call_new(rmq_remote *remote, const rmq_request *request)
 {
     rmq_call *call = alloc_call(remote, request);
-    rc_error err = {0};
+    rc_error err;
 
     RC_ASSERT(request->done);
+    rc_error_empty(&err);
     remote->pending++;
     remote->config.stats->requests++;
     if (!take_slot(call)) {

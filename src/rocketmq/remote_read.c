@@ -172,8 +172,9 @@ static void take_request(rmq_remote *remote, const rmq_frame *frame)
 static bool take_frame(rmq_remote *remote, const uint8_t *at, size_t len)
 {
     rmq_frame frame;
-    rc_error err = {0};
+    rc_error err;
 
+    rc_error_empty(&err);
     rc_arena_reset(&remote->read_arena, ARENA_KEEP);
     if (rmq_frame_parse(at, len, &remote->read_arena.pub, &frame, &err) < 0) {
         (void)rc_wrap(&err, 0, "the peer sent a frame that cannot be read");
@@ -192,8 +193,9 @@ static bool take_frame(rmq_remote *remote, const uint8_t *at, size_t len)
 void rmq_remote_received(void *arg, size_t n)
 {
     rmq_remote *remote = arg;
-    rc_error err = {0};
+    rc_error err;
 
+    rc_error_empty(&err);
     remote->config.stats->bytes_received += (int64_t)n;
     remote->end += n;
     adapt(remote, n);

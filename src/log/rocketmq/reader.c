@@ -7,9 +7,6 @@
  */
 #include "log/rocketmq/internal.h"
 
-#include <errno.h>
-#include <poll.h>
-
 typedef struct rc_reader_queue {
     rc_topic *topic;
     int32_t queue;
@@ -255,22 +252,13 @@ static int moved(const rmq_fetch *fetch, rc_error *err)
         fetch->queue.topic, fetch->queue.id, fetch->queue.broker, (long long)fetch->next_offset);
 }
 
-/* Waits for the consumer or the task's wake-up. @return false: woken, or the time is over. */
-static bool wait_for_either(rc_reader *reader, int64_t deadline_ns)
+/* Waits for the consumer or the task's wake-up. @return bits of enum rmq_wait. */
+static int wait_for_either(rc_reader *reader, int64_t deadline_ns)
 {
-    struct pollfd fds[2] = {{.fd = rmq_consumer_fd(reader->consumer), .events = POLLIN},
-                            {.fd = reader->wake ? reader->wake->fd : -1, .events = POLLIN}};
     int64_t now = rc_mono_ns(reader->log->clock);
-    int ms = deadline_ns == INT64_MAX ? -1
-             : deadline_ns <= now
-                 ? 0
-                 : (int)RC_MIN((deadline_ns - now + 999999) / 1000000, (int64_t)60000);
-    int n;
+    int64_t ms = deadline_ns == INT64_MAX ? -1 : RC_MAX(deadline_ns - now + 999999, 0) / 1000000;
 
-    do
-        n = poll(fds, 2, ms);
-    while (n < 0 && errno == EINTR);
-    return (fds[0].revents & POLLIN) && !(fds[1].revents & POLLIN);
+    return rmq_consumer_wait(reader->consumer, reader->wake ? reader->wake->fd : -1, ms);
 }
 
 /* One look at the consumer. @return 1 = reader->rest has something, 0, or negative. */
@@ -304,15 +292,12 @@ int rc_rmq_fetch(rc_reader *reader, size_t messages_max, size_t bytes_max, int64
 
     rc_rmq_fetch_release(reader, fetch);
     while (!reader->rest && r == 0) {
-        bool ready = wait_for_either(reader, deadline_ns);
+        int found = wait_for_either(reader, deadline_ns);
 
-        if (ready)
+        if (found == RMQ_WAIT_FETCH)
             r = look(reader, err);
-        else if (deadline_ns != INT64_MAX && rc_mono_ns(reader->log->clock) < deadline_ns &&
-                 !reader->wake)
-            continue; /* a long wait in pieces */
-        else
-            return 0;
+        else if (found || rc_mono_ns(reader->log->clock) >= deadline_ns)
+            return 0; /* else a long wait in pieces */
     }
     if (r < 0)
         return r;
