@@ -3,10 +3,6 @@
  * The parts of a consumer and who may touch them.
  *
  * A *tap* is one queue that is read (tap.c). Its pulls are sent and answered on the I/O thread
- * (puller.c); a reply becomes a *portion* that waits at the tap until the application's thread decodes
- * it (fetch.c; ready.c wakes it up). Control (add, seek, rebalance) runs on the I/O thread too, so
- * that a pull under way and its queue are never changed by two threads. What both threads see is
- * under `mu`, which is held for a few list operations only.
  * (puller.c); a reply becomes a *portion* that waits at the tap until the application's thread
  * decodes it (fetch.c; ready.c wakes it up). Control (add, seek, rebalance) runs on the I/O thread
  * too, so that a pull under way and its queue are never changed by two threads. What both threads
