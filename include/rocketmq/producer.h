@@ -100,7 +100,20 @@ void rmq_producer_close(rmq_producer *producer, int64_t deadline_ms);
  */
 int rmq_producer_send(rmq_producer *producer, const rmq_target *target, const rmq_message *message,
                       int64_t wait_ms, rmq_sent_fn *sent, void *arg, rmq_error *err);
-/** The same and waits for room and for the answer. `ret` may be NULL; its pointers are empty.
+/**
+ * Hands over several messages to one queue, in order, at a third of the price of single calls. With
+ * a target that names neither queue nor key one queue is chosen for all of them.
+ *
+ * @param arg       Of the callback of message i: `arg` + i * `arg_step` bytes (0: all the same).
+ * @param[out] err  Set when fewer than `count` were accepted: why the next one was not.
+ * @return how many were accepted, from the first on, at least 1; else what rmq_producer_send()
+ *         gives for the first. `count` above INT_MAX counts as INT_MAX.
+ */
+int rmq_producer_send_all(rmq_producer *producer, const rmq_target *target,
+                          const rmq_message *messages, size_t count, int64_t wait_ms,
+                          rmq_sent_fn *sent, void *arg, size_t arg_step, rmq_error *err);
+/** The same as rmq_producer_send(), and waits for room and for the answer. `ret` may be NULL; its
+ * pointers are empty.
  *  @return 0 = stored; what rmq_producer_send() gives; what the callback would have got (`err` with
  *          RMQ_ERR_UNKNOWN_OUTCOME when it may be stored); -RMQ_ESTATE inside of a callback. */
 int rmq_producer_send_wait(rmq_producer *producer, const rmq_target *target,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * Producer: settings, checks of a message, waiting for room and for answers, life.
+ * Producer: settings, waiting for answers, life. How a message gets in is in producer_send.c.
  */
 #include "rocketmq/producer_impl.h"
 
@@ -164,159 +164,6 @@ int rmq_producer_open(rmq_client *client, const rmq_producer_config *config, rmq
     return 0;
 }
 
-/* ---- checks of a message --------------------------------------------------------------------- */
-
-static int check_message(const rmq_target *target, const rmq_message *message, rc_error *err)
-{
-    char limit[24];
-    int r;
-
-    if (!target->topic)
-        return rc_fail(err, OMC_EINVAL, "the target names no topic");
-    if (!message->body.base || message->body.len == 0)
-        return rc_fail(err, OMC_EINVAL,
-                       "topic %.127s: the body is empty, and brokers refuse that; send at least "
-                       "one byte",
-                       target->topic);
-    if (message->body.len > RMQ_BODY_MAX)
-        return rc_fail(err, OMC_EINVAL,
-                       "topic %.127s: the body has %zu bytes, brokers take at most %s (4194304); "
-                       "split it, or store it elsewhere and send where",
-                       target->topic, message->body.len,
-                       rc_format_size((int64_t)RMQ_BODY_MAX, limit));
-    if (message->delay_level > 18)
-        return rc_fail(err, OMC_EINVAL,
-                       "topic %.127s: delay_level is %" PRId32 "; there are 1 (1s) to 18 (2h)",
-                       target->topic, message->delay_level);
-    r = rmq_properties_check(message, err);
-    return r < 0 ? rc_wrap(err, r, "topic %.127s", target->topic) : 0;
-}
-
-/* Takes the compressed body when it is smaller. It lives in `buf`. */
-static void compress(const rmq_producer *p, rmq_accepted *a, rc_buf *buf)
-{
-    const rmq_producer_config *c = &p->config;
-
-    a->body = a->message->body;
-    a->sys_flag = 0;
-    if (c->compression == RMQ_COMPRESS_NONE || a->body.len < c->compress_above)
-        return;
-    if (rmq_compress(c->compression, a->body, buf, NULL) < 0 || buf->len >= a->body.len)
-        return;
-    a->body = rc_buf_slice(buf);
-    a->sys_flag = rmq_compression_flag(c->compression);
-}
-
-static bool goes_alone(const rmq_producer *p, const rmq_out_topic *topic, const rmq_accepted *a)
-{
-    return p->config.batch_count == 1 || topic->no_batches || a->message->delay_level > 0 ||
-           a->message->deliver_at_ms > 0 ||
-           rmq_item_size(a->body.len, a->properties) > p->config.batch_bytes;
-}
-
-/* ---- sending --------------------------------------------------------------------------------- */
-
-static int64_t deadline_of(int64_t wait_ms)
-{
-    if (wait_ms < 0)
-        return INT64_MAX;
-    return rmq_lane_now_ns() + RC_MIN(wait_ms, INT64_C(1) << 40) * 1000000;
-}
-
-/* Waits on `changed`. Under the lock. @return false when the time is over. */
-static bool wait_changed(rmq_producer *p, int64_t deadline_ns)
-{
-    rc_clock *clock = rc_clock_real();
-    int r;
-
-    if (rmq_io_here() || rc_mono_ns(clock) >= deadline_ns)
-        return false;
-    p->waiters++;
-    r = clock->wait(clock, &p->changed, &p->mu, deadline_ns);
-    p->waiters--;
-    return r == 0 || rc_mono_ns(clock) < deadline_ns;
-}
-
-static int wait_for_room(rmq_producer *p, size_t size, int64_t deadline_ns, rc_error *err)
-{
-    char pending[24];
-    char most[24];
-    bool in_time = true;
-
-    while (!p->closing && p->pending_bytes > 0 &&
-           p->pending_bytes + size > p->config.pending_bytes_max) {
-        if (!in_time)
-            return rc_fail_retriable(
-                err, OMC_EAGAIN,
-                "no room: %s of %s are accepted and not answered (pending_bytes_max); wait longer, "
-                "or look whether a broker is slow",
-                rc_format_size((int64_t)p->pending_bytes, pending),
-                rc_format_size((int64_t)p->config.pending_bytes_max, most));
-        in_time = wait_changed(p, deadline_ns);
-    }
-    if (p->closing)
-        return rc_fail(err, OMC_ESTATE, "the producer is being closed");
-    return 0;
-}
-
-/* Under the lock. */
-static int accept_locked(rmq_producer *p, const rmq_target *target, int64_t deadline_ns,
-                         rmq_accepted *a, rc_error *err)
-{
-    rmq_out_topic *topic;
-    rmq_out *out;
-    int r = rmq_out_topic_get(p, target->topic, &topic, err);
-
-    if (r < 0)
-        return r;
-    a->single = goes_alone(p, topic, a);
-    r = wait_for_room(p, rmq_item_size(a->body.len, a->properties), deadline_ns, err);
-    if (r < 0)
-        return rc_wrap(err, r, "topic %.127s", target->topic);
-    r = rmq_out_pick(p, topic, target, &out, err);
-    if (r == 0)
-        rmq_out_add(p, out, a);
-    return r;
-}
-
-static int accept_message(rmq_producer *p, const rmq_target *target, int64_t wait_ms,
-                          rmq_accepted *a, rc_error *err)
-{
-    int64_t deadline = deadline_of(wait_ms);
-    int r;
-
-    (void)pthread_mutex_lock(&p->mu);
-    p->users++;
-    r = accept_locked(p, target, deadline, a, err);
-    p->users--;
-    if (p->closing)
-        (void)pthread_cond_broadcast(&p->changed);
-    rmq_producer_unlock(p);
-    return r;
-}
-
-static int send_message(rmq_producer *p, const rmq_target *target, const rmq_message *message,
-                        int64_t wait_ms, bool urgent, rmq_sent_fn *sent, void *arg, rc_error *err)
-{
-    rmq_accepted a = {.message = message, .urgent = urgent, .sent = sent, .arg = arg};
-    rc_buf buf = RC_BUF(RMQ_BODY_MAX);
-    int r = check_message(target, message, err);
-
-    if (r < 0)
-        return r;
-    compress(p, &a, &buf);
-    a.properties = rmq_properties_size(message, true);
-    r = accept_message(p, target, wait_ms, &a, err);
-    rc_buf_release(&buf);
-    return r;
-}
-
-int rmq_producer_send(rmq_producer *p, const rmq_target *target, const rmq_message *message,
-                      int64_t wait_ms, rmq_sent_fn *sent, void *arg, rmq_error *err)
-{
-    return send_message(p, target, message, wait_ms, false, sent, arg, err);
-}
-
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 struct waited {
@@ -352,7 +199,7 @@ int rmq_producer_send_wait(rmq_producer *p, const rmq_target *target, const rmq_
                        "rmq_producer_send()");
     (void)pthread_mutex_init(&w.mu, NULL);
     rc_cond_init(&w.cond);
-    r = send_message(p, target, message, -1, true, on_waited, &w, err);
+    r = rmq_producer_send_urgent(p, target, message, on_waited, &w, err);
     (void)pthread_mutex_lock(&w.mu);
     while (r == 0 && !w.done)
         (void)pthread_cond_wait(&w.cond, &w.mu);
@@ -372,7 +219,7 @@ int rmq_producer_send_wait(rmq_producer *p, const rmq_target *target, const rmq_
 
 int rmq_producer_flush(rmq_producer *p, int64_t wait_ms, rmq_error *err)
 {
-    int64_t deadline = deadline_of(wait_ms);
+    int64_t deadline = rmq_producer_deadline(wait_ms);
     char bytes[24];
     char limit[32];
     int r = 0;
@@ -383,7 +230,7 @@ int rmq_producer_flush(rmq_producer *p, int64_t wait_ms, rmq_error *err)
     rmq_producer_unlock(p);
     (void)pthread_mutex_lock(&p->mu);
     while (r == 0 && p->pending > 0)
-        if (!wait_changed(p, deadline))
+        if (!rmq_producer_wait_changed(p, deadline))
             r = rc_fail_retriable(err, OMC_ETIMEDOUT,
                                   "%zu messages (%s) are still not answered after %s; look whether "
                                   "a broker is away or slow",

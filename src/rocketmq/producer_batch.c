@@ -166,8 +166,7 @@ static size_t wire_size(const rmq_accepted *a)
 }
 
 /* The chunk that takes the message: the last one, or a new one. */
-static rmq_chunk *chunk_for(rmq_producer *p, rmq_out *out, const rmq_accepted *a, size_t size,
-                            int64_t now_ns)
+static rmq_chunk *chunk_for(rmq_producer *p, rmq_out *out, const rmq_accepted *a, size_t size)
 {
     rmq_chunk *last = out->open ? chunk_of(out->open->prev) : NULL;
     rmq_chunk *chunk;
@@ -179,7 +178,7 @@ static rmq_chunk *chunk_for(rmq_producer *p, rmq_out *out, const rmq_accepted *a
     chunk = chunk_new(p, out, RC_MAX(size, RMQ_CHUNK_BYTES));
     chunk->parcel.sys_flag = a->sys_flag;
     chunk->parcel.born_ms = a->message->born_ms;
-    chunk->parcel.submitted_ns = now_ns;
+    chunk->parcel.submitted_ns = a->accepted_ns;
     DL_APPEND(out->open, &chunk->parcel);
     return chunk;
 }
@@ -204,18 +203,17 @@ static void write_message(rmq_chunk *chunk, const rmq_accepted *a, const char *u
 void rmq_out_add(rmq_producer *p, rmq_out *out, const rmq_accepted *a)
 {
     size_t size = wire_size(a);
-    int64_t now = rmq_lane_now_ns();
     rmq_chunk *chunk;
     rmq_entry *entry;
 
     if (out->open &&
         (out->bytes + size > p->config.batch_bytes || out->count >= p->config.batch_count))
         ship(p, out); /* Full: behind what is under way. */
-    chunk = chunk_for(p, out, a, size, now);
+    chunk = chunk_for(p, out, a, size);
     entry = entry_add(chunk);
     entry->sent = a->sent;
     entry->arg = a->arg;
-    entry->accepted_ns = now;
+    entry->accepted_ns = a->accepted_ns;
     rmq_unique_key(entry->unique_key);
     write_message(chunk, a, entry->unique_key);
     chunk->charged += size;

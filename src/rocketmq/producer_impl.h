@@ -72,13 +72,15 @@ typedef struct rmq_out {
     rc_error *doom;
 } rmq_out;
 
+#define RMQ_HOT_QUEUES 16
 typedef struct rmq_out_topic {
     UT_hash_handle hh;
     char *name;
     char *wire;
     rmq_out *queues; /**< Frozen: sorted by broker and id. */
     size_t queue_count;
-    rmq_out *extra; /**< Asked for by number, known to the broker later. */
+    rmq_out *extra;               /**< Asked for by number, known to the broker later. */
+    rmq_out *hot[RMQ_HOT_QUEUES]; /**< By number: found last. */
     size_t extra_count;
     size_t next; /**< Round robin. */
     bool no_batches;
@@ -95,6 +97,7 @@ struct rmq_producer {
     pthread_mutex_t mu;   /* protects all below */
     pthread_cond_t changed;
     rmq_out_topic *topics;
+    rmq_out_topic *last_topic; /**< Asked for last; most producers have one. */
     rmq_out_broker *brokers;
     rmq_chunk *spare;
     size_t spare_count;
@@ -112,6 +115,16 @@ struct rmq_producer {
     bool closed;
     bool left;
 };
+
+/* ---- producer_send.c ---- */
+
+/** -1 = for ever. */
+int64_t rmq_producer_deadline(int64_t wait_ms);
+/** Waits on `changed`. Under the lock. @return false when the time is over. */
+bool rmq_producer_wait_changed(rmq_producer *p, int64_t deadline_ns);
+/** rmq_producer_send() without lingering, waiting for room for ever. */
+int rmq_producer_send_urgent(rmq_producer *p, const rmq_target *target, const rmq_message *message,
+                             rmq_sent_fn *sent, void *arg, rc_error *err);
 
 /* ---- producer_topic.c ---- */
 
@@ -133,6 +146,7 @@ typedef struct rmq_accepted {
     size_t properties;
     bool single;
     bool urgent;
+    int64_t accepted_ns;
     rmq_sent_fn *sent;
     void *arg;
 } rmq_accepted;

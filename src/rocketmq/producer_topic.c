@@ -244,9 +244,15 @@ int rmq_out_topic_get(rmq_producer *p, const char *name, rmq_out_topic **ret, rc
     char wire[256];
     int r;
 
-    HASH_FIND_STR(p->topics, name, *ret);
-    if (*ret)
+    if (p->last_topic && strcmp(p->last_topic->name, name) == 0) {
+        *ret = p->last_topic;
         return 0;
+    }
+    HASH_FIND_STR(p->topics, name, *ret);
+    if (*ret) {
+        p->last_topic = *ret;
+        return 0;
+    }
     if (HASH_COUNT(p->topics) >= RMQ_PRODUCER_TOPICS_MAX)
         return rc_fail(err, OMC_EINVAL, "topic %.127s: one producer writes to at most %d topics",
                        name, RMQ_PRODUCER_TOPICS_MAX);
@@ -310,17 +316,20 @@ static rmq_out *next_in_turn(rmq_out_topic *topic)
 
 static rmq_out *find_frozen(rmq_out_topic *topic, const char *broker, int32_t id)
 {
+    rmq_out **hot = &topic->hot[(uint32_t)id % RMQ_HOT_QUEUES];
     size_t low = 0;
     size_t high = topic->queue_count;
     rmq_out *extra;
 
+    if (*hot && (*hot)->id == id && strcmp((*hot)->broker->name, broker) == 0)
+        return *hot;
     while (low < high) {
         size_t at = low + (high - low) / 2;
         rmq_out *out = &topic->queues[at];
         int order = strcmp(broker, out->broker->name);
 
         if (order == 0 && out->id == id)
-            return out;
+            return *hot = out;
         if (order < 0 || (order == 0 && id < out->id))
             high = at;
         else

@@ -52,34 +52,41 @@ int peer_bench_append(rmq_client *client)
     rmq_producer_config config = peer_producer_config();
     const char *topic = peer_need("topic");
     int64_t count = peer_number("count", 1000000), bytes = peer_number("bytes", 128);
-    bool keys = peer_flag("keys");
+    size_t together = (size_t)peer_number("together", 32);
     rmq_queue_list *list = peer_queues(client, topic, RMQ_FOR_WRITING);
-    char *body = peer_zeroed((size_t)bytes, 1), key[24];
-    rmq_message m = {.body = {body, (size_t)bytes}};
+    char *body = peer_zeroed((size_t)bytes, 1);
+    rmq_message *messages = peer_zeroed(together, sizeof *messages);
     rmq_producer *producer;
     rmq_error err = {0};
     appender a = {0};
     marks from;
 
     peer_options_done();
+    if (together < 1 || bytes < 1)
+        peer_die("--together and --bytes of at least 1 are wanted");
     memset(body, 'x', (size_t)bytes);
     if (rmq_producer_open(client, &config, &producer, &err) < 0)
         peer_fail(&err);
     from = mark();
-    for (int64_t i = 0; i < count && !peer_stop; i++) {
-        const rmq_queue *q = &list->queues[(size_t)i % list->count];
+    for (size_t i = 0; i < together; i++)
+        messages[i].body = (rmq_slice){body, (size_t)bytes};
+    for (int64_t sent = 0, call = 0; sent < count && !peer_stop; call++) {
+        const rmq_queue *q = &list->queues[(size_t)call % list->count];
         rmq_target target = {.topic = topic, .broker = q->broker, .queue_id = q->id};
+        size_t n = (size_t)(count - sent) < together ? (size_t)(count - sent) : together;
+        int taken =
+            rmq_producer_send_all(producer, &target, messages, n, -1, on_stored, &a, 0, &err);
 
-        if (keys)
-            m.keys = (rmq_slice){key, (size_t)snprintf(key, sizeof(key), "k%011lld", (long long)i)};
-        if (rmq_producer_send(producer, &target, &m, -1, on_stored, &a, &err) < 0)
+        if (taken < (int)n)
             peer_fail(&err);
+        sent += taken;
     }
     if (rmq_producer_flush(producer, -1, &err) < 0)
         peer_fail(&err);
     report("append", from, a.stored, a.stored * bytes, "");
     rmq_producer_close(producer, 1000);
     rmq_queue_list_free(list);
+    free(messages);
     free(body);
     return a.failed ? 1 : 0;
 }

@@ -1033,6 +1033,112 @@ static void test_bad_settings(void **state)
     end(k);
 }
 
+/* ---- several messages in one call -------------------------------------------------------------
+ */
+
+#define MANY 150
+
+/* Numbered by their arg: the callback of message i gets base + i. */
+static int put_all(kit *k, rmq_message *messages, size_t count, int64_t wait_ms, rc_error *err)
+{
+    rmq_target target = {.topic = TOPIC};
+
+    return rmq_producer_send_all(k->producer, &target, messages, count, wait_ms, on_sent,
+                                 (void *)(intptr_t)1000, 1, err);
+}
+
+static void a_call_goes_to_one_queue_in_order(void **state)
+{
+    kit *k = start(NULL, (rmq_producer_config){0});
+    rmq_message messages[MANY] = {0};
+    char bodies[MANY][16];
+
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        (void)snprintf(bodies[i], sizeof bodies[i], "m%d", i);
+        messages[i].body = omc_slice_str(bodies[i]);
+    }
+    assert_int_equal(put_all(k, messages, MANY, -1, NULL), MANY);
+    await(k, MANY);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(k->told[i].result, 0);
+        assert_int_equal(k->told[i].number, 1000 + i);
+        assert_int_equal(k->told[i].queue, k->told[0].queue);
+        assert_body(k, k->told[i].queue, k->told[i].offset, bodies[i]);
+        assert_true(i == 0 || strcmp(k->told[i - 1].key, k->told[i].key) != 0);
+    }
+    end(k);
+}
+
+/* What comes before a message that cannot be sent is sent; the error is of that message. */
+static void a_call_ends_at_what_cannot_be_sent(void **state)
+{
+    kit *k = start(NULL, (rmq_producer_config){0});
+    rmq_message messages[100] = {0};
+    rc_error err = {0};
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        messages[i].body = omc_slice_str(i == 70 ? "" : "x");
+    assert_int_equal(put_all(k, messages, 100, -1, &err), 70);
+    assert_non_null(strstr(err.msg, "the body is empty"));
+    await(k, 70);
+    assert_int_equal(put_all(k, messages + 70, 30, -1, &err), -RMQ_EINVAL);
+    assert_int_equal(put_all(k, messages + 71, 29, -1, &err), 29);
+    await(k, 99);
+    end(k);
+}
+
+static void a_call_takes_what_has_room(void **state)
+{
+    kit *k = start(NULL, (rmq_producer_config){.pending_bytes_max = 4096});
+    char body[1000];
+    rmq_message messages[10] = {0};
+    rc_error err = {0};
+
+    (void)state;
+    (void)rule(k, (fakemq_rule){.action = FAKEMQ_DELAY, .request = 320, .ms = 500});
+    memset(body, 'x', sizeof body);
+    for (int i = 0; i < 10; i++)
+        messages[i].body = omc_slice_of(body, sizeof body);
+    assert_int_equal(put_all(k, messages, 10, 0, &err), 3);
+    assert_non_null(strstr(err.msg, "no room"));
+    assert_int_equal(put_all(k, messages, 10, 0, &err), -RMQ_EAGAIN);
+    await(k, 3);
+    end(k);
+}
+
+/* Compressed bodies are made one at a time: none may be another's. */
+static void a_call_compresses_each(void **state)
+{
+    kit *k =
+        start(NULL, (rmq_producer_config){.compression = RMQ_COMPRESS_ZLIB, .compress_above = 100});
+    char bodies[5][400];
+    rmq_message messages[5] = {0};
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        memset(bodies[i], 'a' + i, sizeof bodies[i]);
+        messages[i].body = omc_slice_of(bodies[i], i == 2 ? 10 : sizeof bodies[i]);
+    }
+    assert_int_equal(put_all(k, messages, 5, -1, NULL), 5);
+    await(k, 5);
+    for (int i = 0; i < 5; i++) {
+        fakemq_message *m = stored(k, k->told[i].queue, k->told[i].offset);
+        rc_arena arena;
+        rc_slice body = omc_slice_of((char *)m->body, m->body_len);
+
+        rc_arena_init(&arena, 1024);
+        assert_int_equal(k->told[i].number, 1000 + i);
+        if (m->sys_flag & RMQ_SYS_COMPRESSED)
+            assert_int_equal(rmq_decompress(m->sys_flag, body, 1000, &arena.pub, &body, NULL), 0);
+        assert_true(omc_slice_eq(body, messages[i].body));
+        rc_arena_release(&arena);
+        fakemq_message_free(m);
+    }
+    end(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1067,6 +1173,10 @@ int main(void)
         cmocka_unit_test(test_many_threads),
         cmocka_unit_test(test_tls),
         cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(a_call_goes_to_one_queue_in_order),
+        cmocka_unit_test(a_call_ends_at_what_cannot_be_sent),
+        cmocka_unit_test(a_call_takes_what_has_room),
+        cmocka_unit_test(a_call_compresses_each),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
