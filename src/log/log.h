@@ -87,6 +87,8 @@ typedef struct rc_writer_config {
     rc_wake *wake; /**< Set whenever a receipt arrives; may be NULL. Outlives the writer. */
     /* Atomic logs need none of these: */
     bool exactly_once; /**< All messages with an identity are stored once. */
+    bool strict;       /**< With exactly_once: whatever the delays are, for readers that know
+                            barriers (rc_reader does), which are messages in the topics. */
     bool unordered;    /**< Order within a queue may be given up for speed. */
     rc_ack ack;
     int64_t commit_interval_ms; /**< Positions become durable so often; default 1,000. */

@@ -26,6 +26,9 @@
 /** After a connection of ours was reset, what a broker has read of it may still wait in its queue
  * of sends for so long. */
 #define RC_TAIL_MS 2000 /* the default of tail_ms */
+/** Sequences of stamps go up by so much per append: what is sent again after a barrier gets those
+ *  in between. */
+#define RC_STAMP_STEP 1000
 /** Records of a sink's group are under this name and the group's. */
 #define RC_SINK_PREFIX "__rc.sink/"
 /** Records of one commit, encoded: what a broker accepts in one send. */
@@ -161,6 +164,7 @@ typedef struct rc_part {
     uint8_t *data;
     size_t cap;
     uint32_t items;   /**< As added; parcel.count may be less after a recovery. */
+    int64_t sequence; /**< Of its stamps; strict writers only. */
     int64_t *offsets; /**< Per item when they are not base + index (after a recovery); else NULL. */
 } rc_part;
 
@@ -184,7 +188,7 @@ struct rc_append {
     uint32_t cover_count, cover_cap;
     size_t bytes, count;
     uint64_t number;
-    char generation[48]; /**< Property __rc.gen of all its messages; "" until the first. */
+    char stamp[RMQ_STAMP_TEXT]; /**< Property __rc.gen of all its messages; "" until the first. */
     uint32_t remaining;  /**< [writer->mu] Parts not answered. */
     int result;          /**< [writer->mu] */
     int64_t submit_ns, done_ns;
@@ -214,7 +218,8 @@ struct rc_writer {
     int64_t commit_interval_ms;
     rc_wake *wake;
     rmq_lanes *lanes;
-    rc_eo *eo; /**< NULL = at least once. */
+    rc_eo *eo;       /**< NULL = at least once. */
+    uint64_t strict; /**< Name of the writer in stamps; 0 = it has barriers in no topic. */
     rc_ack ack;
     const char **checked; /**< Brokers that have been found to keep `ack`; texts of topics. */
     size_t checked_count;
@@ -257,6 +262,8 @@ int rc_rmq_sync(rc_writer *writer, int64_t deadline_ns, rc_error *err);
 size_t rc_rmq_pending(const rc_writer *writer);
 size_t rc_rmq_pending_bytes(const rc_writer *writer);
 void rc_rmq_writer_health(rc_writer *writer, rc_log_health *ret);
+/** What keeps the writer from storing, for its health; NULL or "" = nothing. */
+void rc_writer_trouble(rc_writer *writer, const char *text);
 /** I/O thread, [mu]: a part is stored (parcel.result 0, offsets known) or failed. */
 void rc_part_done(rc_part *part, const rc_error *err);
 
@@ -347,6 +354,8 @@ void rc_eo_added(rc_append *append, uint32_t part, uint32_t index);
 void rc_eo_covered(rc_writer *writer, rc_append *append);
 /** [mu] Notes of a partition as JSON for its next record; base == NULL: none to be written. */
 rc_slice rc_eo_notes(rc_writer *writer, const char *partition, omc_arena *arena);
+/** [mu] Has this writer met the partition? Else its notes are still those of the table. */
+bool rc_eo_knows(const rc_writer *writer, const char *partition);
 int64_t rc_eo_generation(const rc_writer *writer);
 /** [mu] At close, everything committed: may the partition's record say that nothing is uncovered?
  */
@@ -355,23 +364,41 @@ void rc_eo_settle(rc_writer *writer);
 /* ---- reconcile.c: the one routine that reads a queue back ------------------------------------ */
 
 typedef int rc_reconcile_fn(void *arg, const rc_id *id, int64_t offset);
+typedef struct rc_look {
+    const rmq_queue *queue;
+    int64_t from;
+    int64_t end;            /**< Up to here; -1 = to the end, until that stands still. */
+    rmq_stamp known;        /**< What the last writer below `from` had reached; writer 0 = unknown.
+                                 Older generations were closed by a barrier below `from`. */
+    const atomic_bool *stop; /**< Ends it with OMC_ECANCELED; may be NULL. */
+    rc_reconcile_fn *each;
+    void *arg;
+} rc_look;
 /**
- * Reads a queue from `from` to its end until the end stands still, and calls `each` for every
- * message with an identity. `stop` (may be NULL) ends it with OMC_ECANCELED.
- * @return 0 and the end; -OMC_ENOTFOUND: `from` is below the first message kept (names both and
- *         the cure); -OMC_ESTATE: it is above the end, acknowledged messages were lost; retriable
- *         errors.
+ * Reads a queue back and calls `each` for every message with an identity that readers take: those
+ * behind a barrier of their writer are left out.
+ * @return 0; -OMC_ENOTFOUND: `from` is below the first message kept (names both and the cure);
+ *         -OMC_ESTATE: it is above the end, acknowledged messages were lost; retriable errors.
  */
-int rc_reconcile(rc_rocketmq *log, const rmq_queue *queue, int64_t from, atomic_bool *stop,
-                 rc_reconcile_fn *each, void *arg, int64_t *ret_end, rc_error *err);
+int rc_reconcile(rc_rocketmq *log, const rc_look *look, rc_error *err);
+
+/* ---- control.c: messages that are no records ------------------------------------------------- */
+
+/** Appends a barrier and waits until it is stored. May end with errors that pass, and with
+ *  OMC_ECANCELED when `stop` (may be NULL) says so. @thread any but I/O */
+int rc_barrier(rc_writer *writer, const rmq_queue *queue, const rmq_stamp *stamp,
+               const atomic_bool *stop, int64_t *ret_offset, rc_error *err);
+/** Waits until all that the broker has stored so far is there as the writer's `ack` asks. */
+int rc_confirm(rc_writer *writer, const char *broker, const atomic_bool *stop, rc_error *err);
 
 /* ---- recovery.c: sends whose outcome is unknown ---------------------------------------------- */
 
 typedef struct rc_recovery rc_recovery;
 rc_recovery *rc_recovery_new(rc_rocketmq *log);
 void rc_recovery_free(rc_recovery *recovery);
-/** I/O thread: parcels of one line of a writer. */
-void rc_recovery_add(rc_recovery *recovery, rc_writer *writer, rmq_parcel *first, size_t count);
+/** I/O thread: parcels of one line of a writer. `weak`: they are stored, but not as `ack` asks. */
+void rc_recovery_add(rc_recovery *recovery, rc_writer *writer, rmq_parcel *first, size_t count,
+                     bool weak);
 /** Forgets the writer's jobs and waits for one that is being worked on. @thread task */
 void rc_recovery_forget(rc_recovery *recovery, rc_writer *writer);
 
@@ -427,6 +454,7 @@ struct rc_rocketmq {
     int64_t dead_tail_ms;
     int64_t lost_ms; /**< A broker that has just started may still be counting for so long. */
     rmq_lanes *position_lanes;
+    rmq_lanes *control_lanes[RC_ACK_REPLICATED + 1]; /**< [mu] By what they wait for; control.c */
     rc_position_table *table;
     rc_position_keeper *keeper;
     rc_recovery *recovery;

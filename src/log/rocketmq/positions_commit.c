@@ -139,7 +139,13 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
     c->generation = -1;
     if (writer->eo) {
         rc_slice notes = rc_eo_notes(writer, position->partition, &arena.pub);
+        rc_position_record now;
 
+        /* All its records since the start were dropped on the way: the notes are another's. */
+        if (!rc_eo_knows(writer, position->partition) &&
+            rc_position_table_get(writer->log->table, writer->connector,
+                                  omc_slice_str(position->partition), &arena.pub, &now))
+            notes = now.notes;
         c->generation = rc_eo_generation(writer);
         c->notes = notes.base ? rc_strndup(notes.base, notes.len) : NULL;
     }
