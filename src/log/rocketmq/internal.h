@@ -402,6 +402,23 @@ void rc_recovery_add(rc_recovery *recovery, rc_writer *writer, rmq_parcel *first
 /** Forgets the writer's jobs and waits for one that is being worked on. @thread task */
 void rc_recovery_forget(rc_recovery *recovery, rc_writer *writer);
 
+/* ---- barriers.c: what a reader knows of the barriers of one queue ---------------------------- */
+
+typedef struct rc_barriers rc_barriers;
+rc_barriers *rc_barriers_new(int64_t offset);
+void rc_barriers_free(rc_barriers *barriers);
+/** Takes up what was kept by rc_barriers_keep(), for a reader that wants to begin at `offset`.
+ *  @return where it has to begin so that it knows all: `offset`, or below. */
+int64_t rc_barriers_recall(rc_barriers *barriers, rc_slice kept, int64_t offset);
+/** The reader goes to `offset`. @return where it has to begin, as above. */
+int64_t rc_barriers_seek(rc_barriers *barriers, int64_t offset);
+/** The next message of the queue. @return whether it is to be handed on. */
+bool rc_barriers_take(rc_barriers *barriers, const rmq_message *message);
+/** See rc_reader_barriers(). */
+rc_slice rc_barriers_keep(rc_barriers *barriers, int64_t offset, omc_arena *arena);
+/** First offset that is handed on. */
+int64_t rc_barriers_begin(const rc_barriers *barriers);
+
 /* ---- reader.c, groups.c ---------------------------------------------------------------------- */
 
 int rc_rmq_reader_open(rc_log *log, const rc_reader_config *config, rc_reader **ret, rc_error *err);
@@ -416,6 +433,8 @@ int rc_rmq_reader_pause(rc_reader *reader, rc_topic *topic, int32_t queue, bool 
 int rc_rmq_fetch(rc_reader *reader, size_t messages_max, size_t bytes_max, int64_t deadline_ns,
                  rc_fetch *fetch, rc_error *err);
 void rc_rmq_fetch_release(rc_reader *reader, rc_fetch *fetch);
+rc_slice rc_rmq_reader_barriers(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
+                                omc_arena *arena);
 void rc_rmq_reader_trim(rc_reader *reader);
 int rc_rmq_lag(rc_reader *reader, int64_t *ret, rc_error *err);
 int rc_rmq_commit(rc_log *log, const char *group, const rc_commit *commits, size_t count,
@@ -423,6 +442,9 @@ int rc_rmq_commit(rc_log *log, const char *group, const rc_commit *commits, size
 int rc_rmq_committed(rc_log *log, const char *group, rc_topic *topic, int32_t queue,
                      omc_arena *arena, int64_t *ret_offset, rc_slice *ret_state, rc_error *err);
 int rc_rmq_group_delete(rc_log *log, const char *group, rc_error *err);
+/** What was committed as rc_commit.barriers for a queue; base == NULL = nothing. No request. */
+rc_slice rc_rmq_barriers_of(rc_rocketmq *log, const char *group, const rc_topic *topic,
+                            int32_t queue, omc_arena *arena);
 /** Sees to it once per group and log that the group exists. */
 int rc_rmq_group_ready(rc_rocketmq *log, const char *group, rc_error *err);
 

@@ -220,6 +220,7 @@ static const rc_log_ops ops = {
     .reader_remove = rc_rmq_reader_remove,
     .reader_seek = rc_rmq_reader_seek,
     .reader_pause = rc_rmq_reader_pause,
+    .reader_barriers = rc_rmq_reader_barriers,
     .fetch = rc_rmq_fetch,
     .fetch_release = rc_rmq_fetch_release,
     .reader_trim = rc_rmq_reader_trim,
