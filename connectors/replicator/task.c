@@ -23,7 +23,7 @@ typedef struct queue {
     /* What barriers of strict writers at the source have made void is not copied, and what is known
      * of them goes into the position, so that a restart knows it too. */
     rmq_strict *barriers;
-    uint64_t version;   /* of `aside` */
+    uint64_t version;     /* of `aside` */
     const omc_map *aside; /* in the arena of the present poll; NULL = not made yet, or none */
 } queue;
 

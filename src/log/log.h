@@ -234,8 +234,8 @@ int rc_log_position_set(rc_log *log, const char *connector, rc_slice partition, 
 typedef struct rc_commit {
     rc_topic *topic;
     int32_t queue;
-    int64_t offset; /**< Next message wanted; -1 = forget. */
-    rc_slice state; /**< Sink's own JSON, at most 4 KiB; base == NULL = none. */
+    int64_t offset;    /**< Next message wanted; -1 = forget. */
+    rc_slice state;    /**< Sink's own JSON, at most 4 KiB; base == NULL = none. */
     rc_slice barriers; /**< Of rc_reader_barriers(); base == NULL = none. */
 } rc_commit;
 /** Commits all of them, on atomic logs in one atomic write; durable when it returns as far as the

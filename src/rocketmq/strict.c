@@ -61,10 +61,10 @@ bool rmq_stamp_parse(rmq_slice text, rmq_stamp *ret)
 
     second = first ? memchr(first + 1, '.', (size_t)(end - first - 1)) : NULL;
     return second &&
-           rc_parse_int64(omc_slice_of(text.base, (size_t)(first - text.base)),
-                          &ret->generation) == 0 &&
-           rc_parse_int64(omc_slice_of(first + 1, (size_t)(second - first - 1)),
-                          &ret->sequence) == 0 &&
+           rc_parse_int64(omc_slice_of(text.base, (size_t)(first - text.base)), &ret->generation) ==
+               0 &&
+           rc_parse_int64(omc_slice_of(first + 1, (size_t)(second - first - 1)), &ret->sequence) ==
+               0 &&
            ret->generation >= 0 && ret->sequence >= 0 && ret->sequence <= RMQ_STAMP_LAST &&
            parse_writer(omc_slice_of(second + 1, (size_t)(end - second - 1)), &ret->writer);
 }

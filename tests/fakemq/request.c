@@ -204,7 +204,8 @@ void request_take(struct request *request)
         refuse(request);
         return;
     case FAKEMQ_HOLD:
-        hold(request, request->rule->rule.ms ? request->rule->rule.ms * INT64_C(1000000) : FOR_EVER);
+        hold(request,
+             request->rule->rule.ms ? request->rule->rule.ms * INT64_C(1000000) : FOR_EVER);
         return;
     default:
         break;

@@ -23,10 +23,10 @@ typedef struct control {
     rc_buf item;
     pthread_mutex_t mu;
     pthread_cond_t cond;
-    int refs;      /* [mu] */
-    bool done;     /* [mu] */
-    int result;    /* [mu] */
-    rc_error err;  /* [mu] */
+    int refs;     /* [mu] */
+    bool done;    /* [mu] */
+    int result;   /* [mu] */
+    rc_error err; /* [mu] */
 } control;
 
 static void let_go(control *c)
@@ -173,8 +173,10 @@ int rc_barrier(rc_writer *writer, const rmq_queue *queue, const rmq_stamp *stamp
 /* The queue at `broker` that confirmations go to, made when it is missing. */
 static int confirm_queue(rc_rocketmq *log, const char *broker, const rmq_queue **ret, rc_error *err)
 {
-    const rmq_topic_spec spec = {
-        .topic = CONFIRM_TOPIC, .read_queues = 1, .write_queues = 1, .broker = broker};
+    const rmq_topic_spec spec = {.topic = CONFIRM_TOPIC,
+                                 .read_queues = 1,
+                                 .write_queues = 1,
+                                 .broker = broker};
     rc_topic *topic;
     int r = 0;
 

@@ -33,11 +33,11 @@ struct rc_eo_queue {
     rc_topic *topic;
     int32_t queue;
     int64_t note;
-    rmq_stamp known;        /* what its writer had reached at the note; writer 0: not strict */
-    int64_t pending_next;   /* behind the last item that is stored and not yet covered; -1 */
+    rmq_stamp known;          /* what its writer had reached at the note; writer 0: not strict */
+    int64_t pending_next;     /* behind the last item that is stored and not yet covered; -1 */
     int64_t pending_sequence; /* of that item's stamp */
-    uint32_t inherited;     /* of earlier generations, not met again */
-    uint32_t pending_found; /* met again, not yet covered */
+    uint32_t inherited;       /* of earlier generations, not met again */
+    uint32_t pending_found;   /* met again, not yet covered */
 };
 
 struct rc_eo_partition {
@@ -82,8 +82,7 @@ int rc_eo_open(rc_writer *writer, rc_error *err)
     writer->eo->generation = 1 + rc_position_table_generation(log->table, writer->connector);
     /* Readers remember barriers for longer than the position topic remembers generations. */
     if (writer->strict)
-        writer->eo->generation =
-            RC_MAX(writer->eo->generation, rc_now_ms(log->clock) / 1000);
+        writer->eo->generation = RC_MAX(writer->eo->generation, rc_now_ms(log->clock) / 1000);
     writer->eo->opened_ns = rc_mono_ns(log->clock);
     return 0;
 }
@@ -154,9 +153,9 @@ typedef struct inheritance {
     rc_writer *writer;
     rc_eo_partition *partition;
     const rc_identity *identity; /* any of the partition */
-    rmq_stamp last; /* barrier behind all of the writer that left the notes; writer 0: none */
-    rc_topic *topic;             /* of the note before */
-    rc_eo_queue *queue;          /* of the present one */
+    rmq_stamp last;     /* barrier behind all of the writer that left the notes; writer 0: none */
+    rc_topic *topic;    /* of the note before */
+    rc_eo_queue *queue; /* of the present one */
     rc_error *err;
 } inheritance;
 
@@ -331,8 +330,7 @@ static int inherit_notes(inheritance *in, rc_slice text, omc_arena *arena)
 static int inherit(rc_writer *writer, rc_eo_partition *partition, const rc_identity *identity,
                    rc_error *err)
 {
-    inheritance in = {
-        .writer = writer, .partition = partition, .identity = identity, .err = err};
+    inheritance in = {.writer = writer, .partition = partition, .identity = identity, .err = err};
     size_t found = writer->eo->ids.count;
     rc_position_record record;
     rc_arena arena;

@@ -189,8 +189,8 @@ struct rc_append {
     size_t bytes, count;
     uint64_t number;
     char stamp[RMQ_STAMP_TEXT]; /**< Property __rc.gen of all its messages; "" until the first. */
-    uint32_t remaining;  /**< [writer->mu] Parts not answered. */
-    int result;          /**< [writer->mu] */
+    uint32_t remaining;         /**< [writer->mu] Parts not answered. */
+    int result;                 /**< [writer->mu] */
     int64_t submit_ns, done_ns;
     rc_error *err; /**< NULL while there is none: it is large. */
 };
@@ -367,9 +367,9 @@ typedef int rc_reconcile_fn(void *arg, const rc_id *id, int64_t offset);
 typedef struct rc_look {
     const rmq_queue *queue;
     int64_t from;
-    int64_t end;            /**< Up to here; -1 = to the end, until that stands still. */
-    rmq_stamp known;        /**< What the last writer below `from` had reached; writer 0 = unknown.
-                                 Older generations were closed by a barrier below `from`. */
+    int64_t end;             /**< Up to here; -1 = to the end, until that stands still. */
+    rmq_stamp known;         /**< What the last writer below `from` had reached; writer 0 = unknown.
+                                  Older generations were closed by a barrier below `from`. */
     const atomic_bool *stop; /**< Ends it with OMC_ECANCELED; may be NULL. */
     rc_reconcile_fn *each;
     void *arg;

@@ -128,8 +128,10 @@ static int64_t recall(rc_reader *reader, rc_barriers *barriers, const rc_topic *
     if (!reader->group)
         return offset;
     rc_arena_init(&arena, 1024);
-    offset = rc_barriers_recall(
-        barriers, rc_rmq_barriers_of(reader->log, reader->group, topic, queue, &arena.pub), offset);
+    offset =
+        rc_barriers_recall(barriers,
+                           rc_rmq_barriers_of(reader->log, reader->group, topic, queue, &arena.pub),
+                           offset);
     rc_arena_release(&arena);
     return offset;
 }
@@ -188,8 +190,8 @@ int rc_rmq_reader_seek(rc_reader *reader, rc_topic *topic, int32_t queue, int64_
     if (at == reader->count)
         return not_added(topic, queue, err);
     forget_rest(reader, at);
-    r = begin_at(reader, &topic->queues[queue], rc_barriers_seek(reader->queues[at].barriers, offset),
-                 offset, &from, err);
+    r = begin_at(reader, &topic->queues[queue],
+                 rc_barriers_seek(reader->queues[at].barriers, offset), offset, &from, err);
     return r < 0 ? r : rmq_consumer_seek(reader->consumer, &topic->queues[queue], from, err);
 }
 

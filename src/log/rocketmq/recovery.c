@@ -211,8 +211,7 @@ static int put_barrier(job *j, const rmq_queue *queue, const atomic_bool *stop, 
         stamp.sequence = RC_MAX(stamp.sequence, part->sequence);
     }
     if (++stamp.sequence % RC_STAMP_STEP == 0)
-        return rc_fail(err, OMC_ESTATE,
-                       "its answers were lost %d times in a row: restart the task",
+        return rc_fail(err, OMC_ESTATE, "its answers were lost %d times in a row: restart the task",
                        RC_STAMP_STEP - 1);
     r = rc_barrier(j->writer, queue, &stamp, stop, &offset, err);
     if (r < 0)
@@ -224,11 +223,8 @@ static int put_barrier(job *j, const rmq_queue *queue, const atomic_bool *stop, 
 
 static int look_up(rc_recovery *recovery, job *j, const rmq_queue *queue, rc_error *err)
 {
-    rc_look look = {.queue = queue,
-                    .from = read_from(j),
-                    .stop = &recovery->stop,
-                    .each = add_id,
-                    .arg = j};
+    rc_look look = {
+        .queue = queue, .from = read_from(j), .stop = &recovery->stop, .each = add_id, .arg = j};
     bool identities = has_identities(j);
     int r = 0;
 

@@ -186,6 +186,52 @@ static void late_copies_are_left_out_behind_barriers(void **state)
     assert_position(b, "{\"nextPosition\":\"24\"}");
 }
 
+/* The batch waits, and the barrier behind it: what lands before the barrier is stored. */
+static void *let_land(void *arg)
+{
+    void **all = arg;
+    bed *b = all[0];
+    const int *rules = all[1];
+
+    for (int i = 0; i < 2000 && fakemq_fault_hits(b->mq, rules[1]) < 1; i++)
+        (void)usleep(10000);
+    fakemq_fault_end(b->mq, rules[0]);
+    fakemq_fault_end(b->mq, rules[1]);
+    return NULL;
+}
+
+static void what_lands_before_the_barrier_is_stored(void **state)
+{
+    const fakemq_rule batches = {.action = FAKEMQ_HOLD, .request = 320, .topic = "T", .count = 8};
+    const fakemq_rule barriers = {.action = FAKEMQ_HOLD, .request = 320, .topic = "T"};
+    bed *b = *state, next = *b;
+    rc_writer *given_up = writer_with(b, true, true, RC_ACK_STORED), *writer;
+    int rules[2];
+    void *all[] = {b, rules};
+    pthread_t thread;
+    rc_error err = {0};
+
+    append(given_up, topic_of(b, "T"), 0, 8, true);
+    take_all(given_up);
+    OK(rc_writer_sync(given_up, FOR_EVER, &err));
+    rules[0] = fakemq_fault(b->mq, &batches);
+    append(given_up, topic_of(b, "T"), 8, 16, true);
+    wait_hits(b, rules[0], 8);
+    rules[1] = fakemq_fault(b->mq, &barriers);
+    assert_int_equal(pthread_create(&thread, NULL, let_land, all), 0);
+    open_log(&next);
+    writer = writer_with(&next, true, true, RC_ACK_STORED);
+    append(writer, topic_of(&next, "T"), 8, RECORDS, true);
+    take_all(writer);
+    rc_writer_close(writer);
+    close_log(&next);
+    (void)pthread_join(thread, NULL);
+    take_all(given_up);
+    rc_writer_close(given_up);
+    assert_int_equal(stored(b, "T"), RECORDS + 8);
+    assert_int_equal(read_repeats(b), 0);
+}
+
 /* Everything a third worker must know is in the notes, also that the barriers are below them. */
 static void what_barriers_left_out_is_not_found_again(void **state)
 {
@@ -365,7 +411,8 @@ static void more_barriers_than_are_remembered_are_read_again(void **state)
 
     for (int i = 0; i < 200; i++) {
         (void)snprintf(text, sizeof text,
-                       "TAGS\001rc-barrier\002__rc.gen\0015.%015d.00000000000000%02x\002", 10, i + 1);
+                       "TAGS\001rc-barrier\002__rc.gen\0015.%015d.00000000000000%02x\002", 10,
+                       i + 1);
         fakemq_put(b->mq, "T", "broker-0", 0, "b", 1, text, 0);
         if (i < RECORDS) {
             char body[16];
@@ -409,10 +456,14 @@ static void want_replicas(bed *b)
     }
 }
 
-static const fakemq_rule slave_late = {
-    .action = FAKEMQ_CODE, .request = 320, .topic = "T", .code = 12};
-static const fakemq_rule never_confirmed = {
-    .action = FAKEMQ_CODE, .request = 320, .topic = "rocketmq-connect-confirm", .code = 12};
+static const fakemq_rule slave_late = {.action = FAKEMQ_CODE,
+                                       .request = 320,
+                                       .topic = "T",
+                                       .code = 12};
+static const fakemq_rule never_confirmed = {.action = FAKEMQ_CODE,
+                                            .request = 320,
+                                            .topic = "rocketmq-connect-confirm",
+                                            .code = 12};
 
 /* Stored at the master, the slave does not say so in time: it counts when a later append to the
  * same broker was acknowledged by the slave, which has it then, too. */
@@ -526,6 +577,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(late_copies_are_repeats_without_barriers),
         TEST(late_copies_are_left_out_behind_barriers),
+        TEST(what_lands_before_the_barrier_is_stored),
         TEST(what_barriers_left_out_is_not_found_again),
         TEST(a_writer_without_barriers_may_follow),
         IMPATIENT(a_send_that_lands_late_is_left_out),

@@ -23,10 +23,17 @@ static enum rmq_strict_verdict see(rmq_strict *filter, const char *tags, const c
 
 static void stamps_are_texts(void **state)
 {
-    static const char *const wrong[] = {"",           "7",          "7.3",
-                                        "7.3.abc",    "7.3." A "0", "x.3." A,
-                                        "7..1" A,     "-7.3." A,    "7.3.1234567890ABCDEF",
-                                        "7.3.0000000000000000",     "7.9999999999999999." A};
+    static const char *const wrong[] = {"",
+                                        "7",
+                                        "7.3",
+                                        "7.3.abc",
+                                        "7.3." A "0",
+                                        "x.3." A,
+                                        "7..1" A,
+                                        "-7.3." A,
+                                        "7.3.1234567890ABCDEF",
+                                        "7.3.0000000000000000",
+                                        "7.9999999999999999." A};
     const rmq_stamp stamp = {UINT64_C(0x1234567890abcdef), 7, 3};
     char text[RMQ_STAMP_TEXT];
     rmq_stamp back = {0};
@@ -62,7 +69,7 @@ static void a_barrier_shuts_out_what_its_writer_sent_before(void **state)
         {RMQ_BARRIER_TAG, "5.000000000002001." A, RMQ_STRICT_BARRIER}, /* a late copy of one */
         {NULL, "5.000000000003000." A, RMQ_STRICT_STALE},
         {NULL, "6.000000000001000." A, RMQ_STRICT_TAKE},
-        {NULL, "5.3", RMQ_STRICT_TAKE},           /* of a writer that is not strict */
+        {NULL, "5.3", RMQ_STRICT_TAKE},          /* of a writer that is not strict */
         {RMQ_BARRIER_TAG, "?", RMQ_STRICT_TAKE}, /* somebody's own tag */
     };
     rmq_strict *filter = rmq_strict_new();
