@@ -71,6 +71,7 @@ typedef struct rc_position_record {
     rc_slice partition;
     rc_slice offset;    /**< base == NULL: forgotten (Java: {}). */
     int64_t generation; /**< -1 = none (a Java worker wrote it). */
+    int64_t number;     /**< Goes up within a generation; 0 = none. */
     rc_slice notes;     /**< Property __rc.q, base == NULL = none: nothing uncovered is stored. */
 } rc_position_record;
 
@@ -244,6 +245,7 @@ struct rc_writer {
     bool fenced; /**< [mu] Its task was given up and another writes in its place. */
     rc_writer_position *positions; /**< [mu] */
     size_t sending;                /**< [mu] Position records under way. */
+    int64_t records;               /**< [mu] Position records made. */
     int64_t committed_ns;          /**< [mu] When the last round began. */
     bool timer_wanted;             /**< [mu] */
     bool commit_now;               /**< [mu] Somebody waits. */

@@ -11,7 +11,7 @@
 typedef struct commit {
     rc_writer *writer;
     char *partition, *offset, *notes;
-    int64_t generation;
+    int64_t generation, number;
 } commit;
 
 static rc_writer_position *position_of(rc_writer *writer, const char *partition)
@@ -92,6 +92,7 @@ static void on_committed(void *arg, int result, const rc_error *err)
                                  .partition = omc_slice_str(c->partition),
                                  .offset = slice_or_none(c->offset),
                                  .generation = c->generation,
+                                 .number = c->number,
                                  .notes = slice_or_none(c->notes)};
 
     if (result == 0)
@@ -147,6 +148,7 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
                                   omc_slice_str(position->partition), &arena.pub, &now))
             notes = now.notes;
         c->generation = rc_eo_generation(writer);
+        c->number = ++writer->records;
         c->notes = notes.base ? rc_strndup(notes.base, notes.len) : NULL;
     }
     rc_arena_release(&arena);
@@ -154,6 +156,7 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
     record.offset = slice_or_none(c->offset);
     record.notes = slice_or_none(c->notes);
     record.generation = c->generation;
+    record.number = c->number;
     position->changed = false;
     position->sending = true;
     writer->sending++;
