@@ -171,16 +171,25 @@ class Trial:
 
     def freeze(self, name):
         """The broker stands still for longer than anything is waited for, with sends in its
-        buffers, while the worker is killed and taken over from."""
+        buffers, while the worker is killed. One that starts then ends when a broker does not
+        answer, and is started again, so that it is there as soon as the broker goes on."""
         self.rmq.freeze(name)
         self.freezes += 1
         time.sleep(0.3)
         self.worker.kill()
-        began = time.monotonic()
+        thaw = time.monotonic() + 6
+        frozen = True
         self.worker.start(wait=False)
-        time.sleep(6)
-        self.rmq.thaw(name)
-        self.worker.wait(60 + time.monotonic() - began)
+        while frozen or "REST on http" not in self.worker.said(self.worker.offset):
+            if frozen and time.monotonic() >= thaw:
+                self.rmq.thaw(name)
+                frozen = False
+            if self.worker.process.poll() is not None:
+                self.worker.start(wait=False)
+            if time.monotonic() > thaw + 60:
+                raise cluster.Trouble(f"no worker: {self.worker.said()[-3000:]}")
+            time.sleep(0.02)
+        self.worker.wait()
 
     def copied(self):
         """Lines in the sink's file."""
