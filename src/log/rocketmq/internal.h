@@ -338,8 +338,9 @@ typedef struct rc_eo_partition rc_eo_partition;
 /** Of an append: a partition has items in a queue (or found ones), up to this item of this part. */
 typedef struct rc_eo_cover {
     rc_eo_queue *queue;
-    uint32_t part, last; /**< part UINT32_MAX: found ones only */
-    uint32_t found;      /**< How many of the inherited ones. */
+    uint32_t first;      /**< Part of its first item; */
+    uint32_t part, last; /**< and of its last one; UINT32_MAX: found ones only. */
+    uint32_t found;      /**< How many that were found. */
 } rc_eo_cover;
 
 int rc_eo_open(rc_writer *writer, rc_error *err);
@@ -365,7 +366,8 @@ void rc_eo_settle(rc_writer *writer);
 
 /* ---- reconcile.c: the one routine that reads a queue back ------------------------------------ */
 
-typedef int rc_reconcile_fn(void *arg, const rc_id *id, int64_t offset);
+/** `stamp`: of a strict writer; else its writer is 0. */
+typedef int rc_reconcile_fn(void *arg, const rc_id *id, int64_t offset, const rmq_stamp *stamp);
 typedef struct rc_look {
     const rmq_queue *queue;
     int64_t from;

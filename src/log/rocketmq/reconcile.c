@@ -47,15 +47,14 @@ typedef struct reading {
 
 /* Whether readers take the message. Where the filter begins, all generations before the known one
  * were closed already. */
-static bool taken(reading *in, const rmq_message *message)
+static bool taken(reading *in, const rmq_message *message, rmq_stamp *ret)
 {
-    rmq_stamp stamp;
-
     if (rmq_strict_see(in->filter, message) != RMQ_STRICT_TAKE)
         return false;
-    return !in->look->known.writer ||
-           !rmq_stamp_parse(rmq_message_property(message, RMQ_STAMP_PROPERTY), &stamp) ||
-           stamp.generation >= in->look->known.generation;
+    if (rmq_stamp_parse(rmq_message_property(message, RMQ_STAMP_PROPERTY), ret))
+        return !in->look->known.writer || ret->generation >= in->look->known.generation;
+    *ret = (rmq_stamp){0};
+    return true;
 }
 
 static int visit(reading *in, const rmq_fetch *fetch, int64_t end)
@@ -64,14 +63,16 @@ static int visit(reading *in, const rmq_fetch *fetch, int64_t end)
 
     for (size_t i = 0; r == 0 && i < fetch->count; i++) {
         const rmq_message *message = &fetch->messages[i];
+        rmq_stamp stamp;
         rc_slice text;
         rc_id id;
 
-        if (message->queue_offset < in->at || message->queue_offset >= end || !taken(in, message))
+        if (message->queue_offset < in->at || message->queue_offset >= end ||
+            !taken(in, message, &stamp))
             continue;
         text = rmq_message_property(message, RC_PROP_ID);
         if (text.base && rc_id_parse(text, &id))
-            r = in->look->each(in->look->arg, &id, message->queue_offset);
+            r = in->look->each(in->look->arg, &id, message->queue_offset, &stamp);
     }
     return r;
 }

@@ -165,10 +165,13 @@ static void resolve(void *arg)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-static int add_id(void *arg, const rc_id *id, int64_t offset)
+static int add_id(void *arg, const rc_id *id, int64_t offset, const rmq_stamp *stamp)
 {
     job *j = arg;
-    int r = rc_ids_add(&j->ids, id, NULL, 0, offset, NULL);
+    int r;
+
+    (void)stamp;
+    r = rc_ids_add(&j->ids, id, NULL, 0, offset, NULL);
 
     return r < 0 ? r : 0;
 }

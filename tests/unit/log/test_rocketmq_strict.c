@@ -572,6 +572,72 @@ static void a_position_alone_keeps_the_notes(void **state)
     assert_records(b, "T", RECORDS);
 }
 
+static bool reads_topic(fakemq *mq, int from)
+{
+    for (int i = from; i < fakemq_requests(mq, 11, NULL); i++) {
+        char *name = fakemq_request_field(mq, 11, i, "topic");
+        bool is = strcmp(name, "T") == 0;
+
+        free(name);
+        if (is)
+            return true;
+    }
+    return false;
+}
+
+/* Each worker gets somewhere and crashes. What the positions cover by then lies behind notes that
+ * the rest holds back; it never comes again, and the notes must not wait for it. */
+static void crashes_one_after_another(bed *b, bool strict)
+{
+    /* The position gets to the first, what is stored to the second. */
+    static const int steps[][2] = {{8, 20}, {10, 22}, {13, 24}};
+    const fakemq_rule crashed = {.action = FAKEMQ_REFUSE,
+                                 .request = 320,
+                                 .topic = "connector-position-topic",
+                                 .code = 16,
+                                 .remark = "crashed"};
+    rc_writer *writer = writer_with(b, true, strict, RC_ACK_STORED);
+    rc_error err = {0};
+    int at = 0, pulls;
+
+    for (size_t i = 0; i < RC_COUNT(steps); i++) {
+        int rule;
+
+        append(writer, topic_of(b, "T"), at, steps[i][0], true);
+        take_all(writer);
+        OK(rc_writer_sync(writer, FOR_EVER, &err));
+        at = steps[i][0];
+        rule = fakemq_fault(b->mq, &crashed);
+        append(writer, topic_of(b, "T"), at, steps[i][1], true);
+        take_all(writer);
+        crash(b, writer);
+        fakemq_fault_end(b->mq, rule);
+        writer = writer_with(b, true, strict, RC_ACK_STORED);
+    }
+    append(writer, topic_of(b, "T"), at, RECORDS, true);
+    take_all(writer);
+    rc_writer_close(writer);
+    assert_int_equal(read_repeats(b), 0);
+    close_log(b);
+    open_log(b);
+    pulls = fakemq_requests(b->mq, 11, NULL);
+    writer = writer_with(b, true, strict, RC_ACK_STORED);
+    append(writer, topic_of(b, "T"), RECORDS, RECORDS + 1, true);
+    take_all(writer);
+    rc_writer_close(writer);
+    assert_false(reads_topic(b->mq, pulls)); /* no note was left */
+}
+
+static void notes_do_not_wait_for_what_is_covered(void **state)
+{
+    crashes_one_after_another(*state, false);
+}
+
+static void nor_do_those_of_a_strict_writer(void **state)
+{
+    crashes_one_after_another(*state, true);
+}
+
 static int64_t position_records(bed *b)
 {
     return stored(b, "connector-position-topic");
@@ -621,6 +687,8 @@ int main(void)
         TEST(what_is_not_replicated_waits_for_a_confirmation),
         TEST(what_is_found_waits_for_a_confirmation),
         TEST(a_position_alone_keeps_the_notes),
+        TEST(notes_do_not_wait_for_what_is_covered),
+        TEST(nor_do_those_of_a_strict_writer),
         IMPATIENT(a_position_record_that_lands_late_is_void),
     };
 
