@@ -29,7 +29,7 @@ struct rc_barriers {
     uint64_t version; /* of the filter, when the last period began */
     int64_t begin;    /* what lies below is read for its barriers only */
     period *periods;
-    size_t count;
+    size_t count, cap;
 };
 
 static void forget(rc_barriers *b, size_t at)
@@ -42,6 +42,10 @@ static void add_period(rc_barriers *b, int64_t from)
 {
     if (b->count == TIMES_MAX)
         forget(b, 1); /* the first one may be the next to be committed */
+    if (b->count == b->cap) {
+        b->cap = b->cap ? 2 * b->cap : 2;
+        b->periods = rc_realloc(b->periods, b->cap * sizeof *b->periods);
+    }
     b->periods[b->count++] = (period){from, INT64_MAX, rmq_strict_text(b->filter)};
     b->version = rmq_strict_version(b->filter);
 }
@@ -51,7 +55,6 @@ rc_barriers *rc_barriers_new(int64_t offset)
     rc_barriers *b = rc_calloc(1, sizeof *b);
 
     b->filter = rmq_strict_new();
-    b->periods = rc_calloc(TIMES_MAX, sizeof *b->periods);
     b->begin = offset;
     add_period(b, offset);
     return b;
@@ -116,6 +119,7 @@ static size_t period_of(const rc_barriers *b, int64_t offset)
     return at;
 }
 
+/* Forward beyond what was read, barriers in between stay unknown: who skips messages skips them. */
 int64_t rc_barriers_seek(rc_barriers *b, int64_t offset)
 {
     size_t at = period_of(b, offset);
