@@ -112,7 +112,8 @@ static inline rc_writer *writer_of(bed *b, bool exactly_once)
 
 /* Records `from` to `to` as a source would give them: record i goes to queue i % queues and moves
  * the position to i + 1. */
-static inline void append(rc_writer *writer, rc_topic *topic, int from, int to, bool identities)
+static inline void append_to(rc_writer *writer, rc_topic *topic, int from, int to, bool identities,
+                             int queue)
 {
     rc_append *a = rc_append_new(writer);
     rc_error err = {0};
@@ -129,10 +130,16 @@ static inline void append(rc_writer *writer, rc_topic *topic, int from, int to, 
         rc_identity_of("c", omc_slice_str(PARTITION), omc_slice_str(offset), &identity);
         if (identities)
             message.identity = &identity;
-        OK(rc_append_add(a, topic, i % rc_topic_writable(topic), &message, NULL, &err));
+        OK(rc_append_add(a, topic, queue < 0 ? i % rc_topic_writable(topic) : queue, &message, NULL,
+                         &err));
     }
     rc_append_position(a, omc_slice_str(PARTITION), omc_slice_str(offset));
     OK(rc_writer_submit(writer, a, NULL, &err));
+}
+
+static inline void append(rc_writer *writer, rc_topic *topic, int from, int to, bool identities)
+{
+    append_to(writer, topic, from, to, identities, -1);
 }
 
 static inline void take_all(rc_writer *writer)

@@ -628,6 +628,51 @@ static void crashes_one_after_another(bed *b, bool strict)
     assert_false(reads_topic(b->mq, pulls)); /* no note was left */
 }
 
+/* What was missing is sent to a queue where later records lie that are not covered yet. */
+static void nor_for_what_is_covered_behind_it(void **state)
+{
+    const fakemq_rule crashed = {.action = FAKEMQ_REFUSE,
+                                 .request = 320,
+                                 .topic = "connector-position-topic",
+                                 .code = 16,
+                                 .remark = "crashed"};
+    bed *b = *state;
+    rc_writer *writer = writer_of(b, true);
+    rc_error err = {0};
+    int rule, pulls;
+
+    append(writer, topic_of(b, "T"), 0, 8, true);
+    take_all(writer);
+    OK(rc_writer_sync(writer, FOR_EVER, &err));
+    rule = fakemq_fault(b->mq, &crashed);
+    append(writer, topic_of(b, "T"), 8, RECORDS, true);
+    take_all(writer);
+    crash(b, writer);
+    fakemq_fault_end(b->mq, rule);
+    fakemq_truncate(b->mq, "T", "broker-0", 1, 1); /* 9 and 17 never arrived */
+    writer = writer_of(b, true);
+    append_to(writer, topic_of(b, "T"), 8, 10, true, 0); /* 9 comes behind 16 */
+    take_all(writer);
+    OK(rc_writer_sync(writer, FOR_EVER, &err));
+    rule = fakemq_fault(b->mq, &crashed);
+    crash(b, writer);
+    fakemq_fault_end(b->mq, rule);
+    writer = writer_of(b, true);
+    append(writer, topic_of(b, "T"), 10, RECORDS, true);
+    take_all(writer);
+    rc_writer_close(writer);
+    assert_int_equal(stored(b, "T"), RECORDS);
+    assert_int_equal(read_repeats(b), 0);
+    close_log(b);
+    open_log(b);
+    pulls = fakemq_requests(b->mq, 11, NULL);
+    writer = writer_of(b, true);
+    append(writer, topic_of(b, "T"), RECORDS, RECORDS + 1, true);
+    take_all(writer);
+    rc_writer_close(writer);
+    assert_false(reads_topic(b->mq, pulls));
+}
+
 static void notes_do_not_wait_for_what_is_covered(void **state)
 {
     crashes_one_after_another(*state, false);
@@ -689,6 +734,7 @@ int main(void)
         TEST(a_position_alone_keeps_the_notes),
         TEST(notes_do_not_wait_for_what_is_covered),
         TEST(nor_do_those_of_a_strict_writer),
+        TEST(nor_for_what_is_covered_behind_it),
         IMPATIENT(a_position_record_that_lands_late_is_void),
     };
 
