@@ -201,7 +201,7 @@ static int confirm_queue(rc_rocketmq *log, const char *broker, const rmq_queue *
 int rc_confirm(rc_writer *writer, const char *broker, const atomic_bool *stop, rc_error *err)
 {
     const rmq_message message = {.body = omc_slice_str("RocketMQ Connect: not a record.")};
-    const rmq_queue *queue;
+    const rmq_queue *queue = NULL;
     int64_t offset;
     int r;
 

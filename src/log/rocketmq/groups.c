@@ -206,7 +206,7 @@ int rc_rmq_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t qu
     rc_rocketmq *log = rc_rocketmq_of(pub);
     const rmq_queue *at = &topic->queues[queue];
     rc_position_record record = {0};
-    int64_t broker = -1, own;
+    int64_t broker = -1, own = 0;
     int r = rc_position_table_sync(log->table, err);
 
     *ret_state = omc_slice_of(NULL, 0);
