@@ -208,6 +208,7 @@ int rc_confirm(rc_writer *writer, const char *broker, const atomic_bool *stop, r
     if (writer->ack == RC_ACK_STORED)
         return 0;
     r = confirm_queue(writer->log, broker, &queue, err);
+    RC_ASSERT(r < 0 || queue);
     if (r == 0)
         r = control_send(writer->log, queue, &message, writer->ack, stop, &offset, err);
     return r < 0 ? rc_wrap(err, r,
