@@ -18,7 +18,14 @@ typedef struct queue {
     omc_entry entries[3];
     char id_text[16];
     int64_t shown; /* progress last committed to the source's group; -1 */
+    /* What barriers of strict writers at the source have made void is not copied, and what is known
+     * of them goes into the position, so that a restart knows it too. */
+    rmq_strict *barriers;
+    uint64_t version;     /* of `aside` */
+    const omc_map *aside; /* in the arena of the present poll; NULL = not made yet, or none */
 } queue;
+
+#define ASIDE "__barriers" /* no part of what a record is known by */
 
 /* Fetches of one poll; brokers give 32 messages in each by default. */
 #define HELD_MAX 256
@@ -137,7 +144,9 @@ static int first_offset(task *t, const queue *q, int64_t *ret, omc_error *err)
     return rmq_offset_min(t->client, &q->at, ret, err);
 }
 
-static int position_of(task *t, const queue *q, omc_arena *arena, int64_t *ret, omc_error *err)
+/* @param[out] ret_barriers  May be NULL. */
+static int position_of(task *t, const queue *q, omc_arena *arena, int64_t *ret,
+                       omc_slice *ret_barriers, omc_error *err)
 {
     const omc_value *value;
     const omc_map *offset;
@@ -146,6 +155,9 @@ static int position_of(task *t, const queue *q, omc_arena *arena, int64_t *ret, 
     *ret = -1;
     if (r < 0 || !offset)
         return r;
+    value = omc_map_get(offset, ASIDE);
+    if (ret_barriers && value && value->kind == OMC_STRING)
+        *ret_barriers = value->u.bytes;
     value = omc_map_get(offset, "queueOffset");
     if (!value || !(omc_value_int64(value, ret) ||
                     (value->kind == OMC_STRING && omc_slice_int64(value->u.bytes, ret))))
@@ -165,16 +177,35 @@ static const char *tags_of(const task *t, const char *topic)
     return "*";
 }
 
+/* Who asks for some tags needs the barriers all the same. */
+static int set_filter(task *t, const char *topic, omc_error *err)
+{
+    const char *tags = tags_of(t, topic);
+    char *all;
+    int r;
+
+    if (strcmp(tags, "*") == 0)
+        return rmq_consumer_filter(t->consumer, topic, RMQ_FILTER_TAG, tags, err);
+    if (asprintf(&all, "%s || " RMQ_BARRIER_TAG, tags) < 0)
+        abort();
+    r = rmq_consumer_filter(t->consumer, topic, RMQ_FILTER_TAG, all, err);
+    free(all);
+    return r;
+}
+
 static int add_queue(task *t, queue *q, omc_error *err)
 {
+    omc_slice barriers = {NULL, 0};
     int64_t offset;
-    int r = position_of(t, q, NULL, &offset, err);
+    int r = position_of(t, q, NULL, &offset, &barriers, err);
 
+    q->barriers = rmq_strict_new();
     if (r == 0 && offset < 0)
         r = first_offset(t, q, &offset, err);
     if (r == 0)
-        r = rmq_consumer_filter(t->consumer, q->at.topic, RMQ_FILTER_TAG, tags_of(t, q->at.topic),
-                                err);
+        r = rmq_strict_restore(q->barriers, barriers, err);
+    if (r == 0)
+        r = set_filter(t, q->at.topic, err);
     return r < 0 ? r : rmq_consumer_add(t->consumer, &q->at, offset, err);
 }
 
@@ -237,14 +268,13 @@ static bool is_system(omc_slice name)
         NAME("PGROUP"),
         NAME("INNER_NUM"),
         NAME("INNER_BASE"),
-        NAME("__rc.id"),
-        NAME("__rc.gen"),
-        NAME("__rc.src"),
     };
 
     /* Most names are the user's and begin otherwise. */
     if (name.len == 0 || !strchr("MTCUWDRPI_", name.base[0]))
         return false;
+    if (name.len >= 5 && memcmp(name.base, "__rc.", 5) == 0)
+        return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (name.len == names[i].len && memcmp(name.base, names[i].base, name.len) == 0)
             return true;
@@ -270,12 +300,35 @@ static const omc_keyvalue *properties_of(const rmq_message *message, omc_arena *
     return list;
 }
 
-static void fill(const task *t, const rmq_message *message, const queue *q, omc_batch *out)
+/* What goes with the position behind the queue's last message; NULL: nothing. */
+static const omc_map *aside_of(queue *q, omc_arena *arena)
+{
+    char *text;
+    omc_entry *entry;
+    omc_map *map;
+
+    if (q->aside && q->version == rmq_strict_version(q->barriers))
+        return q->aside;
+    text = rmq_strict_text(q->barriers);
+    if (!text)
+        return NULL;
+    map = omc_alloc(arena, sizeof *map);
+    entry = omc_alloc(arena, sizeof *entry);
+    entry->key = omc_string(omc_slice_str(ASIDE));
+    entry->value = omc_string(omc_slice_of(omc_copy(arena, text, strlen(text)), strlen(text)));
+    *map = (omc_map){1, entry};
+    free(text);
+    q->version = rmq_strict_version(q->barriers);
+    return q->aside = map;
+}
+
+static void fill(const task *t, const rmq_message *message, queue *q, omc_batch *out)
 {
     omc_record *record = omc_batch_add(out);
 
     record->value = message->body.base ? omc_bytes(message->body) : omc_null();
     record->position = (omc_position){.partition = &q->partition,
+                                      .offset = aside_of(q, out->arena),
                                       .counter_name = "queueOffset",
                                       .counter = message->queue_offset + 1};
     record->properties = properties_of(message, out->arena);
@@ -307,7 +360,7 @@ static void release(task *t)
 static bool hand_on(task *t, omc_batch *out, size_t *bytes)
 {
     const rmq_fetch *fetch = &t->held[t->held_count - 1];
-    const queue *q = queue_of(t, &fetch->queue);
+    queue *q = queue_of(t, &fetch->queue);
 
     for (; q && t->left_at < fetch->count; t->left_at++) {
         const rmq_message *message = &fetch->messages[t->left_at];
@@ -315,6 +368,8 @@ static bool hand_on(task *t, omc_batch *out, size_t *bytes)
         if (out->count > 0 &&
             (out->count >= out->records_max || *bytes + message->body.len > out->bytes_max))
             return false;
+        if (rmq_strict_see(q->barriers, message) != RMQ_STRICT_TAKE)
+            continue;
         *bytes += message->body.len;
         fill(t, message, q, out);
     }
@@ -344,7 +399,7 @@ static void show_progress(task *t, omc_arena *arena)
     for (size_t i = 0; i < t->count; i++) {
         int64_t offset;
 
-        if (position_of(t, &t->queues[i], arena, &offset, &err) < 0)
+        if (position_of(t, &t->queues[i], arena, &offset, NULL, &err) < 0)
             return;
         if (offset < 0 || offset == t->queues[i].shown)
             continue;
@@ -408,6 +463,8 @@ int replicator_task_poll(void *state, omc_batch *out, int64_t timeout_ms, omc_er
     int r = 1;
 
     begin(t);
+    for (size_t i = 0; i < t->count; i++)
+        t->queues[i].aside = NULL; /* it was in another arena */
     if (t->wrong.code) {
         *err = t->wrong;
         t->wrong = (omc_error){0};
@@ -437,6 +494,8 @@ void replicator_task_stop(void *state)
         release(t);
     rmq_consumer_close(t->consumer);
     rmq_client_close(t->client);
+    for (size_t i = 0; i < t->count; i++)
+        rmq_strict_free(t->queues[i].barriers);
     replicator_topics_free(&t->topics);
     free(t->queues);
     free(t->text);

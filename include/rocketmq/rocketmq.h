@@ -9,5 +9,6 @@
 #include <rocketmq/error.h>
 #include <rocketmq/message.h>
 #include <rocketmq/producer.h>
+#include <rocketmq/strict.h>
 
 #endif

@@ -11,8 +11,15 @@ counts what each line of the file has become: lost, twice, once; and whether the
 stand in the order of the file within what one run of the worker has written. Across runs there is
 no such order: ordering=none deals lines out in turn, and each run begins to deal anew.
 
+With --strict (exactly.once.support=strict) the relay also takes sends out at random and delivers
+them 6 s later, when they were given up long ago, and a broker stands still (SIGSTOP) for 6 s with
+sends in its buffers while the worker is killed and started again. The reader then leaves out what
+lies behind a barrier of its writer, by its own lines. And a file sink copies the topic into a file
+while it is killed with its worker: each line once there, too.
+
 Options: --lines N (1,000,000), --kills K of the worker (20), --broker-kills K (5),
---swallow N: 1 in N replies to sends is lost (80), --queues N of each broker (8).
+--swallow N: 1 in N replies to sends is lost (80), --queues N of each broker (8), --strict,
+--late N: with --strict, 1 in N sends is late (120), --freezes N: with --strict (2).
 """
 import argparse
 import os
@@ -70,16 +77,42 @@ class Counter(threading.Thread):
         return sum(self.ends.values())
 
 
+class Barriers:
+    """What readers of a strict topic leave out: rocketmq/strict.h, written a second time."""
+
+    def __init__(self):
+        self.highest = {}
+        self.count = self.stale = 0
+
+    def leave_out(self, m, found):
+        parts = found.get(b"__rc.gen", b"").split(b".")
+        if len(parts) != 3:
+            return False
+        at, stamp = (m.broker, m.queue, parts[2]), (int(parts[0]), int(parts[1]))
+        if found.get(b"TAGS") == b"rc-barrier":
+            self.highest[at] = max(stamp, self.highest.get(at, stamp))
+            self.count += 1
+            return True
+        if stamp < self.highest.get(at, stamp):
+            self.stale += 1
+            return True
+        return False
+
+
 class Checker:
     """What has become of each line."""
 
     def __init__(self, count, path):
+        self.barriers = Barriers()
         self.seen = bytearray(count)
         self.foreign = self.out_of_order = self.damaged = self.messages = 0
         self.last = {}
         self.file = open(path, "rb")
 
     def take(self, m):
+        found = stored.properties(m.properties)
+        if self.barriers.leave_out(m, found):
+            return
         self.messages += 1
         try:
             number = int(m.body[:12])
@@ -90,7 +123,7 @@ class Checker:
         if number % 97 == 0:  # what is between is the same code
             self.file.seek(number * WIDTH)
             self.damaged += self.file.read(WIDTH - 1) != m.body
-        generation = stored.properties(m.properties)[b"__rc.gen"].partition(b".")[0]
+        generation = found[b"__rc.gen"].partition(b".")[0]
         at = (m.broker, m.queue, generation)
         self.out_of_order += number <= self.last.get(at, -1)
         self.last[at] = number
@@ -111,11 +144,12 @@ class Trial:
         self.worker = worker_kit.Worker(self.folder / "worker", self.relay.namesrv,
                                         operationTimeout=args.timeout_ms,
                                         offsetCommitIntervalMsConfig=500, task__pending__bytes__max="4MiB")
-        self.kills = self.broker_kills = 0
+        self.copy = self.folder / "copy.txt"
+        self.kills = self.broker_kills = self.freezes = 0
 
     def points(self):
         """(count of messages, who is killed), in order."""
-        names = [None] * self.args.kills + \
+        names = [None] * self.args.kills + ["freeze"] * self.args.freezes + \
             [self.rng.choice(self.rmq.masters()) for _ in range(self.args.broker_kills)]
         self.rng.shuffle(names)
         at = sorted(self.rng.uniform(0.02, 0.95) * self.args.lines for _ in names)
@@ -127,10 +161,42 @@ class Trial:
             self.kills += 1
             self.worker.start()
             return
+        if name == "freeze":
+            self.freeze(self.rng.choice(self.rmq.masters()))
+            return
         self.rmq.kill(name)
         self.broker_kills += 1
         time.sleep(self.rng.random())
         self.rmq.start(only=name)
+
+    def freeze(self, name):
+        """The broker stands still for longer than anything is waited for, with sends in its
+        buffers, while the worker is killed. One that starts then ends when a broker does not
+        answer, and is started again, so that it is there as soon as the broker goes on."""
+        self.rmq.freeze(name)
+        self.freezes += 1
+        time.sleep(0.3)
+        self.worker.kill()
+        thaw = time.monotonic() + 6
+        frozen = True
+        self.worker.start(wait=False)
+        while frozen or "REST on http" not in self.worker.said(self.worker.offset):
+            if frozen and time.monotonic() >= thaw:
+                self.rmq.thaw(name)
+                frozen = False
+            if self.worker.process.poll() is not None:
+                self.worker.start(wait=False)
+            if time.monotonic() > thaw + 60:
+                raise cluster.Trouble(f"no worker: {self.worker.said()[-3000:]}")
+            time.sleep(0.02)
+        self.worker.wait()
+
+    def copied(self):
+        """Lines in the sink's file."""
+        if not self.copy.exists():
+            return 0
+        with open(self.copy, "rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
     def finished(self):
         return self.worker.states("lines") == ["FINISHED"]
@@ -138,11 +204,16 @@ class Trial:
     def run(self):
         self.counter.start()
         self.relay.do(f"swallow every={self.args.swallow} codes=10,310,320")
+        if self.args.strict:
+            self.relay.do(f"late every={self.args.late} ms=6000 codes=310,320")
         self.worker.start()
         self.worker.create("lines", connector__class="file-source", filename=self.input,
                            bounded="true", connect__topicname=self.topic, ordering="none",
-                           exactly__once__support="required", batch__records__max=2048,
-                           value__converter=worker_kit.STRING)
+                           exactly__once__support="strict" if self.args.strict else "required",
+                           batch__records__max=2048, value__converter=worker_kit.STRING)
+        if self.args.strict:
+            self.worker.create("copy", connector__class="file-sink", filename=self.copy,
+                               connect__topicnames=self.topic, value__converter=worker_kit.STRING)
         deadline = time.monotonic() + self.args.patience
         for at, name in self.points():
             while self.counter.count < at and not self.finished():
@@ -152,6 +223,13 @@ class Trial:
         while not self.finished():
             self.give_up(deadline)
             time.sleep(0.2)
+        if self.args.strict:
+            time.sleep(7)  # until the last late one has landed
+            while self.copied() < self.args.lines:
+                self.give_up(deadline)
+                time.sleep(0.5)
+            time.sleep(2)  # one line too many would come now
+            self.worker.stop()
         self.counter.ended = True
 
     def give_up(self, deadline):
@@ -164,6 +242,19 @@ class Trial:
 
     def swallowed(self):
         return sum(pair["swallowed"] for pair in self.relay.do("stats").values())
+
+
+def check_strict(trial, checker, table):
+    late = sum(pair["delivered"] for pair in trial.relay.do("stats").values())
+    table.check("sends that landed 6 s late", late, ">=", 1)
+    table.check("a broker stood still and the worker was killed", trial.freezes, "=",
+                trial.args.freezes)
+    table.check("barriers", checker.barriers.count, ">=", 1)
+    table.check("messages left out behind them", checker.barriers.stale, ">=", 1,
+                "each would be a repeat")
+    table.check("lines in the sink's file", trial.copied(), "=", trial.args.lines)
+    with open(trial.copy, "rb") as file:
+        table.check("  different ones", len({line[:12] for line in file}), "=", trial.args.lines)
 
 
 def check(trial, table, took):
@@ -182,7 +273,10 @@ def check(trial, table, took):
                 f"{sum(a for a, _ in again):,} messages were stored, {sum(b for _, b in again):,} "
                 "were sent again")
     table.check("messages recognised after a kill", known, ">=", 1 if args.kills else 0)
-    table.check("messages in the topic", checker.messages, "=", args.lines,
+    if args.strict:
+        check_strict(trial, checker, table)
+    table.check("messages that readers see" if args.strict else "messages in the topic",
+                checker.messages, "=", args.lines,
                 f"{len(trial.counter.queues)} queues, written by {checker.runs} runs")
     table.check("  lines lost", checker.seen.count(0), "=", 0)
     table.check("  lines twice or more", args.lines - checker.seen.count(0) - checker.seen.count(1),
@@ -200,10 +294,14 @@ def main():
     options.add_argument("--swallow", type=int, default=80)
     options.add_argument("--swallowed-min", type=int, default=24)
     options.add_argument("--queues", type=int, default=8)
+    options.add_argument("--strict", action="store_true")
+    options.add_argument("--late", type=int, default=120)
+    options.add_argument("--freezes", type=int, default=2)
     options.add_argument("--timeout-ms", type=int, default=500)
     options.add_argument("--patience", type=int, default=0)
     args = options.parse_args()
     args.patience = args.patience or 300 + args.lines // 1000
+    args.freezes = args.freezes if args.strict else 0
     rng = random.Random(int(os.environ.get("SHOW_SEED", "1")))
     table = kit.Table()
     with cluster.Cluster("5.5.0", brokers=2) as rmq:

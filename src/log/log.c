@@ -245,9 +245,19 @@ int rc_reader_pause(rc_reader *reader, rc_topic *topic, int32_t queue, bool paus
     return ops_of(reader)->reader_pause(reader, topic, queue, paused, err);
 }
 
+rc_slice rc_reader_barriers(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
+                            omc_arena *arena)
+{
+    const rc_log_ops *ops = ops_of(reader);
+
+    return ops->reader_barriers ? ops->reader_barriers(reader, topic, queue, offset, arena)
+                                : omc_slice_of(NULL, 0);
+}
+
 int rc_reader_fetch(rc_reader *reader, size_t messages_max, size_t bytes_max, int64_t deadline_ns,
                     rc_fetch *fetch, rc_error *err)
 {
+    fetch->topic = NULL;
     return ops_of(reader)->fetch(reader, messages_max, bytes_max, deadline_ns, fetch, err);
 }
 

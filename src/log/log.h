@@ -87,6 +87,8 @@ typedef struct rc_writer_config {
     rc_wake *wake; /**< Set whenever a receipt arrives; may be NULL. Outlives the writer. */
     /* Atomic logs need none of these: */
     bool exactly_once; /**< All messages with an identity are stored once. */
+    bool strict;       /**< With exactly_once: whatever the delays are, for readers that know
+                            barriers (rc_reader does), which are messages in the topics. */
     bool unordered;    /**< Order within a queue may be given up for speed. */
     rc_ack ack;
     int64_t commit_interval_ms; /**< Positions become durable so often; default 1,000. */
@@ -170,12 +172,21 @@ typedef struct rc_reader_config {
 
 int rc_reader_open(rc_log *log, const rc_reader_config *config, rc_reader **ret, rc_error *err);
 void rc_reader_close(rc_reader *reader);
-/** Adds a queue, to be read from `offset`. Reading continues round robin over the queues. */
+/**
+ * Adds a queue, to be read from `offset`. Reading continues round robin over the queues. What
+ * barriers of strict writers have made void is left out, and barriers are; a reader of a group
+ * knows those before `offset` from the group's last commit (rc_commit.barriers).
+ */
 int rc_reader_add(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset, rc_error *err);
 int rc_reader_remove(rc_reader *reader, rc_topic *topic, int32_t queue, rc_error *err);
 int rc_reader_seek(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
                    rc_error *err);
 int rc_reader_pause(rc_reader *reader, rc_topic *topic, int32_t queue, bool paused, rc_error *err);
+/** What has to be kept with an offset of a queue, at or below the reader's position, so that
+ *  reading can go on there: rc_commit.barriers. In `arena`; base == NULL: nothing. Offsets asked
+ *  for must not go down. */
+rc_slice rc_reader_barriers(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
+                            omc_arena *arena);
 
 /** Messages of one queue, in order, borrowed from the fetch until it is used again. */
 typedef struct rc_fetch {
@@ -192,7 +203,8 @@ typedef struct rc_fetch {
 /**
  * Fetches messages of the next queue that has some and moves its position behind them. Waits up
  * to `deadline_ns` (mono; 0 = no wait, INT64_MAX = until woken).
- * @return the count; 0 when none came in time or the wake-up is set; -OMC_ENOTFOUND when the
+ * @return the count; 0 when none came in time or the wake-up is set, or, with fetch->topic set,
+ *         when all up to next_offset was left out; -OMC_ENOTFOUND when the
  *         position is below the first message kept (names queue, both offsets and the cure) or
  *         above the end; I/O errors (retriable ones are marked).
  */
@@ -222,8 +234,9 @@ int rc_log_position_set(rc_log *log, const char *connector, rc_slice partition, 
 typedef struct rc_commit {
     rc_topic *topic;
     int32_t queue;
-    int64_t offset; /**< Next message wanted; -1 = forget. */
-    rc_slice state; /**< Sink's own JSON, at most 4 KiB; base == NULL = none. */
+    int64_t offset;    /**< Next message wanted; -1 = forget. */
+    rc_slice state;    /**< Sink's own JSON, at most 4 KiB; base == NULL = none. */
+    rc_slice barriers; /**< Of rc_reader_barriers(); base == NULL = none. */
 } rc_commit;
 /** Commits all of them, on atomic logs in one atomic write; durable when it returns as far as the
  *  log promises (RocketMQ's brokers may forget the last 5 s of offsets in a crash). */
@@ -287,6 +300,8 @@ typedef struct rc_log_ops {
     int (*reader_remove)(rc_reader *, rc_topic *, int32_t, rc_error *);
     int (*reader_seek)(rc_reader *, rc_topic *, int32_t, int64_t, rc_error *);
     int (*reader_pause)(rc_reader *, rc_topic *, int32_t, bool, rc_error *);
+    /* NULL = there are none */
+    rc_slice (*reader_barriers)(rc_reader *, rc_topic *, int32_t, int64_t, omc_arena *);
     int (*fetch)(rc_reader *, size_t, size_t, int64_t, rc_fetch *, rc_error *);
     void (*fetch_release)(rc_reader *, rc_fetch *);
     void (*reader_trim)(rc_reader *);

@@ -40,8 +40,10 @@ void rc_identity_of(const char *connector, rc_slice partition, rc_slice offset, 
 
 /** Properties of ours in messages; not shown to sinks, not part of "equal". */
 #define RC_PROP_OURS "__rc."
-#define RC_PROP_ID "__rc.id"   /**< <base64url of the hash>.<ordinal> */
-#define RC_PROP_GEN "__rc.gen" /**< <generation of the writer>.<number of the append> */
+#define RC_PROP_ID "__rc.id" /**< <base64url of the hash>.<ordinal> */
+/** <generation of the writer>.<number of the append>; of strict writers a stamp, which says who it
+ *  was too (rocketmq/strict.h). */
+#define RC_PROP_GEN "__rc.gen"
 #define RC_PROP_SRC "__rc.src" /**< UNIQ_KEY of the message this one was copied from. */
 
 /** One message. All slices are borrowed. */

@@ -152,11 +152,13 @@ static const omc_option source_rows[] = {
      .type = OMC_OPT_CHOICE,
      .default_value = "requested",
      .offset = AT(exactly_once),
-     .choices = "requested|required|off",
+     .choices = "requested|required|strict|off",
      .doc = "`requested`: records are stored once where that is free (embedded log) or what the "
             "connector promises (replicator). `required`: on every log; a source that cannot "
-            "replay from a position is refused. `off`: at least once on logs where exactly once "
-            "costs something."},
+            "replay from a position is refused. `strict`: as `required`, and whatever the delays "
+            "of networks and brokers are, by barriers: messages with the tag `rc-barrier` in the "
+            "topics, which sinks and the replicator know and other consumers have to skip. `off`: "
+            "at least once on logs where exactly once costs something."},
     {.name = "ack.require",
      .type = OMC_OPT_CHOICE,
      .default_value = "stored",
@@ -296,13 +298,19 @@ static void check_topics(const rc_connector_plan *plan, rc_problems *problems)
         rc_problem_add(problems, false, "task.group.id", options->group, "%s", err.msg);
 }
 
+static bool must_be_once(const rc_connector_options *options)
+{
+    return strcmp(options->exactly_once, "required") == 0 ||
+           strcmp(options->exactly_once, "strict") == 0;
+}
+
 static void check_exactly_once(const rc_connector_plan *plan, rc_problems *problems)
 {
     const omc_source_ops *ops = plan->plugin->ops;
 
-    if (plan->plugin->kind == OMC_SOURCE && strcmp(plan->options.exactly_once, "required") == 0 &&
+    if (plan->plugin->kind == OMC_SOURCE && must_be_once(&plan->options) &&
         !(ops->flags & OMC_SOURCE_REPLAYS))
-        rc_problem_add(problems, false, "exactly.once.support", "required",
+        rc_problem_add(problems, false, "exactly.once.support", plan->options.exactly_once,
                        "source '%s' cannot replay from a position, so it can only deliver at "
                        "least once; remove the key or use another connector",
                        plan->plugin->name);

@@ -32,7 +32,8 @@ typedef struct rc_connector_options {
     /* sources */
     const char *topic;        /**< connect.topicname */
     const char *ordering;     /**< ordering = partition | key | none */
-    const char *exactly_once; /**< exactly.once.support = requested | required | off */
+    const char *exactly_once; /**< exactly.once.support = requested | required | strict |
+                                 off */
     const char *ack;          /**< ack.require = stored | flushed | replicated */
     int64_t batch_records;    /**< batch.records.max */
     int64_t batch_bytes;      /**< batch.bytes.max */

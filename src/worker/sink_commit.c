@@ -58,6 +58,8 @@ static int collect_commits(rc_sink *s, const omc_queue_offset *offsets, rc_commi
         q->committing = offsets[i].state ? -1 : commits[n].offset;
         if (offsets[i].state)
             commits[n].state = rc_json_of_map(offsets[i].state, &s->scratch.pub);
+        commits[n].barriers =
+            rc_reader_barriers(s->reader, q->topic, q->index, commits[n].offset, &s->scratch.pub);
         if (commits[n].state.len > STATE_MAX)
             return rc_fail(err, OMC_EINVAL,
                            "the sink wants to keep %zu bytes of state with an offset; at most %d "

@@ -233,16 +233,22 @@ static int fetch(rc_sink *s, rc_error *err)
     int r = rc_reader_fetch(s->reader, (size_t)options->batch_records, (size_t)options->batch_bytes,
                             rc_sink_commit_due(s, true), &s->fetch, err);
 
-    if (r <= 0)
-        return r < 0 ? rc_wrap(err, r, "fetch") : 0;
+    if (r < 0)
+        return rc_wrap(err, r, "fetch");
+    for (size_t i = 0; s->fetch.topic && i < s->queue_count; i++)
+        if (s->queues[i].topic == s->fetch.topic && s->queues[i].index == s->fetch.queue)
+            s->current = &s->queues[i];
+    if (r == 0 && s->fetch.topic) { /* all of it was left out */
+        s->current->position = s->fetch.next_offset;
+        rc_sink_mark_dirty(s);
+    }
+    if (r == 0)
+        return 0;
     rc_metric_add(task->metrics, RC_TM_READ, (int64_t)s->fetch.count);
     rc_metric_add(task->metrics, RC_TM_READ_BYTES, (int64_t)s->fetch.bytes);
     s->moved += s->fetch.bytes;
     rc_histogram_record(&task->metrics->histograms[RC_TH_FETCH],
                         (rc_mono_ns(task->clock) - begin) / 1000);
-    for (size_t i = 0; i < s->queue_count; i++)
-        if (s->queues[i].topic == s->fetch.topic && s->queues[i].index == s->fetch.queue)
-            s->current = &s->queues[i];
     return r;
 }
 

@@ -218,6 +218,7 @@ static int start(rc_source *s, rc_error *err)
     int r;
 
     config.exactly_once = s->exactly_once = rc_source_exactly_once(task);
+    config.strict = strcmp(task->plan.options.exactly_once, "strict") == 0;
     r = rc_writer_open(task->log, &config, &s->writer, err);
 
     if (r < 0)

@@ -325,11 +325,24 @@ int fakemq_fault_hits(fakemq *mq, int rule)
     return hits;
 }
 
+static void end_op(fakemq *mq, void *arg)
+{
+    struct rule *rule = arg;
+
+    rule->ended = true;
+    for (struct request *at = mq->live; at; at = at->next)
+        if (at->state == HELD && at->rule == rule && !rule->rule.ms)
+            at->due_ns = 0;
+}
+
 void fakemq_fault_end(fakemq *mq, int rule)
 {
+    struct rule *found;
+
     lock(mq);
-    find_rule(mq, rule)->ended = true;
+    found = find_rule(mq, rule);
     unlock(mq);
+    in_thread(mq, end_op, found);
 }
 
 void fakemq_shuffle(fakemq *mq, int ms)

@@ -62,7 +62,8 @@ enum fakemq_action {
     FAKEMQ_SWALLOW,   /**< Done; no answer. */
     FAKEMQ_IGNORE,    /**< Not done; no answer. */
     FAKEMQ_DELAY,     /**< Done now; answered after `ms`. */
-    FAKEMQ_HOLD,      /**< Done after `ms` (a request in the broker's queue), then answered. */
+    FAKEMQ_HOLD,      /**< Done after `ms` (a request in the broker's queue), then answered; ms 0 =
+                           when the rule ends. */
     FAKEMQ_CUT,       /**< Not done; the connection is reset. */
     FAKEMQ_CUT_AFTER, /**< Done; the connection is reset instead of an answer. */
     FAKEMQ_CUT_REPLY, /**< Done; `bytes` bytes of the answer are sent, then it is closed. */

@@ -167,6 +167,8 @@ static struct rule *find_rule(struct request *request)
     return NULL;
 }
 
+#define FOR_EVER (INT64_MAX / 4)
+
 static void hold(struct request *request, int64_t ns)
 {
     request->state = HELD;
@@ -202,7 +204,8 @@ void request_take(struct request *request)
         refuse(request);
         return;
     case FAKEMQ_HOLD:
-        hold(request, request->rule->rule.ms * INT64_C(1000000));
+        hold(request,
+             request->rule->rule.ms ? request->rule->rule.ms * INT64_C(1000000) : FOR_EVER);
         return;
     default:
         break;

@@ -14,6 +14,8 @@ command to one pair (later brokers included when it is left out); end of input e
 
     cut every=N               resets the connection of 1 in N packets, inside the packet
     swallow every=N [codes=310,320]   drops 1 in N replies of the server (to these requests)
+    late every=N ms=M [codes=310,320]   takes 1 in N requests out and delivers it M ms later, over a
+                              connection of its own; its reply goes to nobody
     huge every=N              in 1 of N replies the length says 1 GiB
     stray every=N             1 in N replies answers a request that nobody made
     delay ms=N                holds every packet back so long
@@ -24,7 +26,7 @@ command to one pair (later brokers included when it is left out); end of input e
     clear                     no faults, thawed, up
     stats                     counts of bytes, connections, cuts, swallowed replies
 
-Bytes of brokers pass unparsed until the first swallow, huge or stray, which resets the connections that have begun, as
+Bytes of brokers pass unparsed until the first swallow, late, huge or stray, which resets the connections that have begun, as
 only from its first byte on can a connection be cut into frames. TLS passes too, but replies inside
 it cannot be changed or swallowed. --record writes every frame as it came from its sender:
 u8 direction (0 to the server, 1 to the client), u32 length, the frame with its length word.
@@ -230,7 +232,17 @@ class Link:
             head = parse_header(frame)
             if head and not head[2] & 1:
                 self.codes[head[1]] = head[0]
+        if self.pair.late and self.taken_out(frame):
+            self.pair.stats["late"] += 1
+            self.relay.spawn(self.pair.deliver(frame))
+            return
         self.server.send(frame)
+
+    def taken_out(self, frame):
+        head = parse_header(frame)
+        return head and not head[2] & 1 and \
+            (not self.pair.late_codes or head[0] in self.pair.late_codes) and \
+            self.relay.random.randrange(self.pair.late) == 0
 
     def to_client(self, frame):
         self.relay.note(1, frame)
@@ -302,7 +314,8 @@ class Pair:
         self.links = set()
         self.server = None
         self.stats = dict.fromkeys(
-            ("connections", "to_server", "to_client", "cuts", "swallowed", "lies"), 0)
+            ("connections", "to_server", "to_client", "cuts", "swallowed", "late", "delivered",
+             "lies"), 0)
         self.no_faults()
         self.listener = self.bind(port)
         self.port = self.listener.getsockname()[1]
@@ -315,14 +328,27 @@ class Pair:
         return listener
 
     def no_faults(self):
-        self.cut = self.swallow = self.delay = self.huge = self.stray = 0
-        self.swallow_codes = frozenset()
+        self.cut = self.swallow = self.late = self.delay = self.huge = self.stray = 0
+        self.swallow_codes = self.late_codes = frozenset()
+        self.late_s = 0
         self.frozen = False
         self.walk = False
 
     async def accept(self):
         self.server = await self.relay.loop.create_server(
             lambda: Link(self).client, sock=self.listener)
+
+    async def deliver(self, frame):
+        """A request that was under way for long. A server that is away then never gets it."""
+        await asyncio.sleep(self.late_s)
+        try:
+            reader, writer = await asyncio.open_connection(*self.target)
+            writer.write(frame)
+            if await reader.read(4):
+                self.stats["delivered"] += 1
+            writer.close()
+        except OSError:
+            pass
 
     def freeze(self, on):
         self.frozen = on
@@ -351,6 +377,10 @@ class Pair:
             self.walk_all()
             self.swallow = int(options["every"])
             self.swallow_codes = frozenset(map(int, filter(None, options.get("codes", "").split(","))))
+        elif verb == "late":
+            self.walk_all()
+            self.late, self.late_s = int(options["every"]), int(options["ms"]) / 1000
+            self.late_codes = frozenset(map(int, filter(None, options.get("codes", "").split(","))))
         elif verb == "delay":
             self.delay = int(options["ms"]) / 1000
         elif verb in ("freeze", "thaw"):
@@ -367,8 +397,8 @@ class Pair:
                 self.listener = self.bind(self.port)
                 await self.accept()
         elif verb == "clear":
-            self.cut = self.swallow = self.delay = self.huge = self.stray = 0
-            self.swallow_codes = frozenset()
+            self.cut = self.swallow = self.late = self.delay = self.huge = self.stray = 0
+            self.swallow_codes = self.late_codes = frozenset()
             self.freeze(False)
             await self.run("up", {})
         elif verb != "stats":

@@ -209,6 +209,8 @@ typedef struct omc_struct {
  * The offset map is `offset` plus, when `counter_name` is set, one more pair
  * counter_name = counter (an INT64). Records of one batch share `partition`, `offset` and
  * `counter_name`; only `counter` differs, so a position costs four words and no formatting.
+ * Members of `offset` whose names begin with "__" are kept with the position and are no part of
+ * what the record is known by when it is polled again.
  * For sinks: partition {topic, brokerName, queueId}, counter "queueOffset".
  */
 typedef struct omc_position {

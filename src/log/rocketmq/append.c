@@ -81,7 +81,7 @@ static void clear(rc_append *append)
     }
     append->part_count = append->found_count = append->position_count = append->cover_count = 0;
     append->bytes = append->count = 0;
-    append->generation[0] = '\0';
+    append->stamp[0] = '\0';
     append->result = 0;
     free(append->err);
     append->err = NULL;
@@ -158,6 +158,12 @@ size_t rc_writer_line(rc_writer *writer, rc_topic *topic, int32_t queue)
     return writer->last_line;
 }
 
+/* What lies between it and that of the next append is for what is sent again. */
+static int64_t sequence_of(const rc_append *append)
+{
+    return (int64_t)append->number * RC_STAMP_STEP;
+}
+
 static rc_part *part_new(rc_append *append, size_t line)
 {
     rc_writer *writer = append->writer;
@@ -171,6 +177,7 @@ static rc_part *part_new(rc_append *append, size_t line)
     }
     part->append = append;
     part->line = line;
+    part->sequence = sequence_of(append);
     part->parcel = (rmq_parcel){.topic = topic->name,
                                 .broker = queue->broker,
                                 .queue_id = queue->id,
@@ -208,6 +215,18 @@ typedef struct encoding {
     char id[RC_ID_TEXT_MAX];
 } encoding;
 
+static void make_stamp(rc_append *append)
+{
+    const rc_writer *writer = append->writer;
+    const rmq_stamp stamp = {writer->strict, rc_eo_generation(writer), sequence_of(append)};
+
+    if (writer->strict)
+        (void)rmq_stamp_text(&stamp, append->stamp);
+    else
+        (void)snprintf(append->stamp, sizeof append->stamp, "%lld.%llu",
+                       (long long)stamp.generation, (unsigned long long)append->number);
+}
+
 static void add_identity(encoding *e, rmq_property *to, rc_append *append,
                          const rc_message *message)
 {
@@ -218,12 +237,10 @@ static void add_identity(encoding *e, rmq_property *to, rc_append *append,
     len = rc_id_text(message->identity, e->id);
     to[e->message.property_count++] =
         (rmq_property){omc_slice_str(RC_PROP_ID), omc_slice_of(e->id, len)};
-    if (!append->generation[0])
-        (void)snprintf(append->generation, sizeof append->generation, "%lld.%llu",
-                       (long long)rc_eo_generation(append->writer),
-                       (unsigned long long)append->number);
+    if (!append->stamp[0])
+        make_stamp(append);
     to[e->message.property_count++] =
-        (rmq_property){omc_slice_str(RC_PROP_GEN), omc_slice_str(append->generation)};
+        (rmq_property){omc_slice_str(RC_PROP_GEN), omc_slice_str(append->stamp)};
 }
 
 static void prepare(encoding *e, rc_append *append, const rc_message *message)

@@ -5,6 +5,10 @@
  * the offset it belongs to are one record of the position topic, under the name
  * "__rc.sink/<group>", and the records of all queues of a task are one send: stored durably and as
  * one, which brokers' offsets are not.
+ *
+ * What the reader knows of barriers is in the same record. A sink without a state of its own has
+ * one only for that: then the broker's offset is the one that counts, and is written first, since
+ * what is known can be brought up to a later offset, but not back to an earlier one.
  */
 #include "log/rocketmq/internal.h"
 
@@ -60,6 +64,19 @@ static bool has_state(rc_rocketmq *log, const char *name, rc_slice partition, om
     return rc_position_table_get(log->table, name, partition, arena, &now) && now.offset.base;
 }
 
+static rc_slice record_text(const rc_commit *commit, omc_arena *arena)
+{
+    const char *state = "", *barriers = "";
+
+    if (commit->state.base)
+        state = rc_arena_format(arena, ",\"state\":" RC_SLICE_FMT, RC_SLICE_ARG(commit->state));
+    if (commit->barriers.base) /* plain ASCII */
+        barriers = rc_arena_format(arena, ",\"barriers\":\"" RC_SLICE_FMT "\"",
+                                   RC_SLICE_ARG(commit->barriers));
+    return omc_slice_str(rc_arena_format(arena, "{\"queueOffset\":\"%lld\"%s%s}",
+                                         (long long)commit->offset, state, barriers));
+}
+
 /* The record of one queue. @return false: there is nothing to be written. */
 static bool state_of(rc_rocketmq *log, const char *name, const rc_commit *commit, omc_arena *arena,
                      rc_position_record *ret)
@@ -71,25 +88,24 @@ static bool state_of(rc_rocketmq *log, const char *name, const rc_commit *commit
     /* Numbered, so that an older one that is written again (positions_keep.c) stays older. */
     (void)rc_position_table_get(log->table, name, ret->partition, arena, &now);
     ret->generation = now.generation + 1;
-    if (commit->state.base && commit->offset >= 0)
-        ret->offset = omc_slice_str(
-            rc_arena_format(arena, "{\"queueOffset\":\"%lld\",\"state\":" RC_SLICE_FMT "}",
-                            (long long)commit->offset, RC_SLICE_ARG(commit->state)));
-    else
+    if (commit->offset < 0 || (!commit->state.base && !commit->barriers.base))
         return has_state(log, name, ret->partition, arena);
+    ret->offset = record_text(commit, arena);
     return true;
 }
 
 /* A state may stand for several queues (a file's length for all that is in it): the records of all
  * queues are stored in one send, or a crash in between would join new states and old offsets. */
 static int write_states(rc_rocketmq *log, const char *name, const rc_commit *commits, size_t count,
-                        omc_arena *arena, rc_error *err)
+                        bool barriers_only, omc_arena *arena, rc_error *err)
 {
     rc_position_record *records = omc_alloc(arena, (count + 1) * sizeof *records);
     size_t n = 0, bytes = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (!state_of(log, name, &commits[i], arena, &records[n]))
+        bool only = !commits[i].state.base && commits[i].barriers.base;
+
+        if (only != barriers_only || !state_of(log, name, &commits[i], arena, &records[n]))
             continue;
         bytes +=
             RECORD_OVERHEAD + 2 * (strlen(name) + records[n].partition.len) + records[n].offset.len;
@@ -108,12 +124,13 @@ int rc_rmq_commit(rc_log *pub, const char *group, const rc_commit *commits, size
 {
     rc_rocketmq *log = rc_rocketmq_of(pub);
     rc_arena arena;
+    const char *name;
     int r = rc_rmq_group_ready(log, group, err);
 
     rc_arena_init(&arena, 4096);
+    name = rc_arena_format(&arena.pub, RC_SINK_PREFIX "%s", group);
     if (r == 0)
-        r = write_states(log, rc_arena_format(&arena.pub, RC_SINK_PREFIX "%s", group), commits,
-                         count, &arena.pub, err);
+        r = write_states(log, name, commits, count, false, &arena.pub, err);
     for (size_t i = 0; r == 0 && i < count; i++) {
         const rmq_queue *queue = &commits[i].topic->queues[commits[i].queue];
         int64_t offset = commits[i].offset;
@@ -123,6 +140,8 @@ int rc_rmq_commit(rc_log *pub, const char *group, const rc_commit *commits, size
         if (r == 0)
             r = rmq_offset_commit(log->client, group, queue, offset, err);
     }
+    if (r == 0)
+        r = write_states(log, name, commits, count, true, &arena.pub, err);
     rc_arena_release(&arena);
     return r < 0 ? rc_wrap(err, r, "group '%s'", group) : 0;
 }
@@ -138,6 +157,7 @@ static const omc_value *member(const omc_map *map, const char *name)
     return NULL;
 }
 
+/* `ret_state` stays as it is when the record is there for the barriers only. */
 static int read_state(rc_slice text, omc_arena *arena, int64_t *ret_offset, rc_slice *ret_state,
                       rc_error *err)
 {
@@ -149,10 +169,35 @@ static int read_state(rc_slice text, omc_arena *arena, int64_t *ret_offset, rc_s
         return r;
     offset = member(map, "queueOffset");
     state = member(map, "state");
-    if (!offset || !omc_value_int64(offset, ret_offset) || !state || state->kind != OMC_MAP)
+    if (!offset || !omc_value_int64(offset, ret_offset) || (state && state->kind != OMC_MAP) ||
+        (!state && !member(map, "barriers")))
         return rc_fail(err, OMC_EFORMAT, "the sink's state in the position topic is damaged");
-    *ret_state = rc_json_of_map(state->u.map, arena);
+    if (state)
+        *ret_state = rc_json_of_map(state->u.map, arena);
     return 0;
+}
+
+/* The record of a queue, when it has one. */
+static bool find_record(rc_rocketmq *log, const char *group, const rc_topic *topic, int32_t queue,
+                        omc_arena *arena, rc_position_record *ret)
+{
+    return rc_position_table_get(log->table, rc_arena_format(arena, RC_SINK_PREFIX "%s", group),
+                                 partition_text(topic, queue, arena), arena, ret) &&
+           ret->offset.base;
+}
+
+rc_slice rc_rmq_barriers_of(rc_rocketmq *log, const char *group, const rc_topic *topic,
+                            int32_t queue, omc_arena *arena)
+{
+    rc_position_record record;
+    const omc_value *barriers;
+    const omc_map *map;
+
+    if (!find_record(log, group, topic, queue, arena, &record) ||
+        rc_json_to_map(record.offset, arena, &map, NULL) < 0)
+        return omc_slice_of(NULL, 0);
+    barriers = member(map, "barriers");
+    return barriers && barriers->kind == OMC_STRING ? barriers->u.bytes : omc_slice_of(NULL, 0);
 }
 
 int rc_rmq_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t queue,
@@ -161,7 +206,7 @@ int rc_rmq_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t qu
     rc_rocketmq *log = rc_rocketmq_of(pub);
     const rmq_queue *at = &topic->queues[queue];
     rc_position_record record = {0};
-    int64_t broker = -1;
+    int64_t broker = -1, own = 0;
     int r = rc_position_table_sync(log->table, err);
 
     *ret_state = omc_slice_of(NULL, 0);
@@ -170,18 +215,19 @@ int rc_rmq_committed(rc_log *pub, const char *group, rc_topic *topic, int32_t qu
     if (r < 0 && r != -OMC_ENOTFOUND) /* no such group yet: no offset */
         return r;
     *ret_offset = broker;
-    if (!rc_position_table_get(log->table, rc_arena_format(arena, RC_SINK_PREFIX "%s", group),
-                               partition_text(topic, queue, arena), arena, &record) ||
-        !record.offset.base)
+    if (!find_record(log, group, topic, queue, arena, &record))
         return 0;
-    r = read_state(record.offset, arena, ret_offset, ret_state, err);
-    if (r == 0 && broker >= 0 && broker != *ret_offset)
+    r = read_state(record.offset, arena, &own, ret_state, err);
+    if (r < 0 || (!ret_state->base && broker >= 0)) /* only the barriers are our own */
+        return r;
+    *ret_offset = own;
+    if (broker >= 0 && broker != own)
         rc_warn("rocketmq",
                 "group '%s', topic '%s', queue %d of broker '%s': the broker's offset is %lld, the "
                 "sink's own state belongs to %lld, which is used; to begin anew stop the "
                 "connector and forget both (connector offsets NAME --reset)",
-                group, topic->name, at->id, at->broker, (long long)broker, (long long)*ret_offset);
-    return r;
+                group, topic->name, at->id, at->broker, (long long)broker, (long long)own);
+    return 0;
 }
 
 int rc_rmq_group_delete(rc_log *pub, const char *group, rc_error *err)

@@ -26,6 +26,9 @@
 /** After a connection of ours was reset, what a broker has read of it may still wait in its queue
  * of sends for so long. */
 #define RC_TAIL_MS 2000 /* the default of tail_ms */
+/** Sequences of stamps go up by so much per append: what is sent again after a barrier gets those
+ *  in between. */
+#define RC_STAMP_STEP 1000
 /** Records of a sink's group are under this name and the group's. */
 #define RC_SINK_PREFIX "__rc.sink/"
 /** Records of one commit, encoded: what a broker accepts in one send. */
@@ -68,6 +71,7 @@ typedef struct rc_position_record {
     rc_slice partition;
     rc_slice offset;    /**< base == NULL: forgotten (Java: {}). */
     int64_t generation; /**< -1 = none (a Java worker wrote it). */
+    int64_t number;     /**< Goes up within a generation; 0 = none. */
     rc_slice notes;     /**< Property __rc.q, base == NULL = none: nothing uncovered is stored. */
 } rc_position_record;
 
@@ -161,6 +165,7 @@ typedef struct rc_part {
     uint8_t *data;
     size_t cap;
     uint32_t items;   /**< As added; parcel.count may be less after a recovery. */
+    int64_t sequence; /**< Of its stamps; strict writers only. */
     int64_t *offsets; /**< Per item when they are not base + index (after a recovery); else NULL. */
 } rc_part;
 
@@ -184,9 +189,9 @@ struct rc_append {
     uint32_t cover_count, cover_cap;
     size_t bytes, count;
     uint64_t number;
-    char generation[48]; /**< Property __rc.gen of all its messages; "" until the first. */
-    uint32_t remaining;  /**< [writer->mu] Parts not answered. */
-    int result;          /**< [writer->mu] */
+    char stamp[RMQ_STAMP_TEXT]; /**< Property __rc.gen of all its messages; "" until the first. */
+    uint32_t remaining;         /**< [writer->mu] Parts not answered. */
+    int result;                 /**< [writer->mu] */
     int64_t submit_ns, done_ns;
     rc_error *err; /**< NULL while there is none: it is large. */
 };
@@ -214,7 +219,8 @@ struct rc_writer {
     int64_t commit_interval_ms;
     rc_wake *wake;
     rmq_lanes *lanes;
-    rc_eo *eo; /**< NULL = at least once. */
+    rc_eo *eo;       /**< NULL = at least once. */
+    uint64_t strict; /**< Name of the writer in stamps; 0 = it has barriers in no topic. */
     rc_ack ack;
     const char **checked; /**< Brokers that have been found to keep `ack`; texts of topics. */
     size_t checked_count;
@@ -239,6 +245,7 @@ struct rc_writer {
     bool fenced; /**< [mu] Its task was given up and another writes in its place. */
     rc_writer_position *positions; /**< [mu] */
     size_t sending;                /**< [mu] Position records under way. */
+    int64_t records;               /**< [mu] Position records made. */
     int64_t committed_ns;          /**< [mu] When the last round began. */
     bool timer_wanted;             /**< [mu] */
     bool commit_now;               /**< [mu] Somebody waits. */
@@ -257,6 +264,8 @@ int rc_rmq_sync(rc_writer *writer, int64_t deadline_ns, rc_error *err);
 size_t rc_rmq_pending(const rc_writer *writer);
 size_t rc_rmq_pending_bytes(const rc_writer *writer);
 void rc_rmq_writer_health(rc_writer *writer, rc_log_health *ret);
+/** What keeps the writer from storing, for its health; NULL or "" = nothing. */
+void rc_writer_trouble(rc_writer *writer, const char *text);
 /** I/O thread, [mu]: a part is stored (parcel.result 0, offsets known) or failed. */
 void rc_part_done(rc_part *part, const rc_error *err);
 
@@ -329,8 +338,9 @@ typedef struct rc_eo_partition rc_eo_partition;
 /** Of an append: a partition has items in a queue (or found ones), up to this item of this part. */
 typedef struct rc_eo_cover {
     rc_eo_queue *queue;
-    uint32_t part, last; /**< part UINT32_MAX: found ones only */
-    uint32_t found;      /**< How many of the inherited ones. */
+    uint32_t first;      /**< Part of its first item; */
+    uint32_t part, last; /**< and of its last one; UINT32_MAX: found ones only. */
+    uint32_t found;      /**< How many that were found. */
 } rc_eo_cover;
 
 int rc_eo_open(rc_writer *writer, rc_error *err);
@@ -347,6 +357,8 @@ void rc_eo_added(rc_append *append, uint32_t part, uint32_t index);
 void rc_eo_covered(rc_writer *writer, rc_append *append);
 /** [mu] Notes of a partition as JSON for its next record; base == NULL: none to be written. */
 rc_slice rc_eo_notes(rc_writer *writer, const char *partition, omc_arena *arena);
+/** [mu] Has this writer met the partition? Else its notes are still those of the table. */
+bool rc_eo_knows(const rc_writer *writer, const char *partition);
 int64_t rc_eo_generation(const rc_writer *writer);
 /** [mu] At close, everything committed: may the partition's record say that nothing is uncovered?
  */
@@ -354,26 +366,62 @@ void rc_eo_settle(rc_writer *writer);
 
 /* ---- reconcile.c: the one routine that reads a queue back ------------------------------------ */
 
-typedef int rc_reconcile_fn(void *arg, const rc_id *id, int64_t offset);
+/** `stamp`: of a strict writer; else its writer is 0. */
+typedef int rc_reconcile_fn(void *arg, const rc_id *id, int64_t offset, const rmq_stamp *stamp);
+typedef struct rc_look {
+    const rmq_queue *queue;
+    int64_t from;
+    int64_t end;             /**< Up to here; -1 = to the end, until that stands still. */
+    rmq_stamp known;         /**< What the last writer below `from` had reached; writer 0 = unknown.
+                                  Older generations were closed by a barrier below `from`. */
+    const atomic_bool *stop; /**< Ends it with OMC_ECANCELED; may be NULL. */
+    rc_reconcile_fn *each;
+    void *arg;
+} rc_look;
 /**
- * Reads a queue from `from` to its end until the end stands still, and calls `each` for every
- * message with an identity. `stop` (may be NULL) ends it with OMC_ECANCELED.
- * @return 0 and the end; -OMC_ENOTFOUND: `from` is below the first message kept (names both and
- *         the cure); -OMC_ESTATE: it is above the end, acknowledged messages were lost; retriable
- *         errors.
+ * Reads a queue back and calls `each` for every message with an identity that readers take: those
+ * behind a barrier of their writer are left out.
+ * @return 0; -OMC_ENOTFOUND: `from` is below the first message kept (names both and the cure);
+ *         -OMC_ESTATE: it is above the end, acknowledged messages were lost; retriable errors.
  */
-int rc_reconcile(rc_rocketmq *log, const rmq_queue *queue, int64_t from, atomic_bool *stop,
-                 rc_reconcile_fn *each, void *arg, int64_t *ret_end, rc_error *err);
+int rc_reconcile(rc_rocketmq *log, const rc_look *look, rc_error *err);
+
+/* ---- control.c: messages that are no records ------------------------------------------------- */
+
+/** Appends a barrier and waits until it is stored. May end with errors that pass, and with
+ *  OMC_ECANCELED when `stop` (may be NULL) says so. @thread any but I/O */
+int rc_barrier(rc_writer *writer, const rmq_queue *queue, const rmq_stamp *stamp,
+               const atomic_bool *stop, int64_t *ret_offset, rc_error *err);
+/** Waits until all that the broker has stored so far is there as the writer's `ack` asks. */
+int rc_confirm(rc_writer *writer, const char *broker, const atomic_bool *stop, rc_error *err);
 
 /* ---- recovery.c: sends whose outcome is unknown ---------------------------------------------- */
 
 typedef struct rc_recovery rc_recovery;
 rc_recovery *rc_recovery_new(rc_rocketmq *log);
 void rc_recovery_free(rc_recovery *recovery);
-/** I/O thread: parcels of one line of a writer. */
-void rc_recovery_add(rc_recovery *recovery, rc_writer *writer, rmq_parcel *first, size_t count);
+/** I/O thread: parcels of one line of a writer. `weak`: they are stored, but not as `ack` asks. */
+void rc_recovery_add(rc_recovery *recovery, rc_writer *writer, rmq_parcel *first, size_t count,
+                     bool weak);
 /** Forgets the writer's jobs and waits for one that is being worked on. @thread task */
 void rc_recovery_forget(rc_recovery *recovery, rc_writer *writer);
+
+/* ---- barriers.c: what a reader knows of the barriers of one queue ---------------------------- */
+
+typedef struct rc_barriers rc_barriers;
+rc_barriers *rc_barriers_new(int64_t offset);
+void rc_barriers_free(rc_barriers *barriers);
+/** Takes up what was kept by rc_barriers_keep(), for a reader that wants to begin at `offset`.
+ *  @return where it has to begin so that it knows all: `offset`, or below. */
+int64_t rc_barriers_recall(rc_barriers *barriers, rc_slice kept, int64_t offset);
+/** The reader goes to `offset`. @return where it has to begin, as above. */
+int64_t rc_barriers_seek(rc_barriers *barriers, int64_t offset);
+/** The next message of the queue. @return whether it is to be handed on. */
+bool rc_barriers_take(rc_barriers *barriers, const rmq_message *message);
+/** See rc_reader_barriers(). */
+rc_slice rc_barriers_keep(rc_barriers *barriers, int64_t offset, omc_arena *arena);
+/** First offset that is handed on. */
+int64_t rc_barriers_begin(const rc_barriers *barriers);
 
 /* ---- reader.c, groups.c ---------------------------------------------------------------------- */
 
@@ -389,6 +437,8 @@ int rc_rmq_reader_pause(rc_reader *reader, rc_topic *topic, int32_t queue, bool 
 int rc_rmq_fetch(rc_reader *reader, size_t messages_max, size_t bytes_max, int64_t deadline_ns,
                  rc_fetch *fetch, rc_error *err);
 void rc_rmq_fetch_release(rc_reader *reader, rc_fetch *fetch);
+rc_slice rc_rmq_reader_barriers(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
+                                omc_arena *arena);
 void rc_rmq_reader_trim(rc_reader *reader);
 int rc_rmq_lag(rc_reader *reader, int64_t *ret, rc_error *err);
 int rc_rmq_commit(rc_log *log, const char *group, const rc_commit *commits, size_t count,
@@ -396,6 +446,9 @@ int rc_rmq_commit(rc_log *log, const char *group, const rc_commit *commits, size
 int rc_rmq_committed(rc_log *log, const char *group, rc_topic *topic, int32_t queue,
                      omc_arena *arena, int64_t *ret_offset, rc_slice *ret_state, rc_error *err);
 int rc_rmq_group_delete(rc_log *log, const char *group, rc_error *err);
+/** What was committed as rc_commit.barriers for a queue; base == NULL = nothing. No request. */
+rc_slice rc_rmq_barriers_of(rc_rocketmq *log, const char *group, const rc_topic *topic,
+                            int32_t queue, omc_arena *arena);
 /** Sees to it once per group and log that the group exists. */
 int rc_rmq_group_ready(rc_rocketmq *log, const char *group, rc_error *err);
 
@@ -427,6 +480,7 @@ struct rc_rocketmq {
     int64_t dead_tail_ms;
     int64_t lost_ms; /**< A broker that has just started may still be counting for so long. */
     rmq_lanes *position_lanes;
+    rmq_lanes *control_lanes[RC_ACK_REPLICATED + 1]; /**< [mu] By what they wait for; control.c */
     rc_position_table *table;
     rc_position_keeper *keeper;
     rc_recovery *recovery;

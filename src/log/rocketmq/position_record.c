@@ -2,7 +2,7 @@
 /*
  * Records of the position topic, as the Java runtime writes and reads them: KEYS is the Base64 of
  * {"schema":null,"payload":["POSITION_CHANG","<connector>",{partition}]} (sic), the body
- * {"schema":null,"payload":{offset}}. Generation and notes travel in properties, which Java
+ * {"schema":null,"payload":{offset}}. Generation, number and notes travel in properties, which Java
  * ignores; a forgotten position is an empty map, which Java writes for "none" too.
  */
 #include "log/rocketmq/internal.h"
@@ -30,6 +30,29 @@ rc_slice rc_position_key(const char *connector, rc_slice partition, omc_arena *a
     return key;
 }
 
+/* "<generation>", or "<generation>.<number>". */
+static rc_slice generation_text(const rc_position_record *record, omc_arena *arena)
+{
+    if (record->number == 0)
+        return omc_slice_str(rc_arena_format(arena, "%lld", (long long)record->generation));
+    return omc_slice_str(rc_arena_format(arena, "%lld.%lld", (long long)record->generation,
+                                         (long long)record->number));
+}
+
+static void parse_generation(rc_slice text, rc_position_record *ret)
+{
+    const char *dot = text.base ? memchr(text.base, '.', text.len) : NULL;
+    size_t len = dot ? (size_t)(dot - text.base) : text.len;
+
+    ret->generation = -1;
+    ret->number = 0;
+    if (!text.base || rc_parse_int64(omc_slice_of(text.base, len), &ret->generation) < 0 ||
+        (dot && rc_parse_int64(omc_slice_of(dot + 1, text.len - len - 1), &ret->number) < 0)) {
+        ret->generation = -1;
+        ret->number = 0;
+    }
+}
+
 void rc_position_put(const rc_position_record *record, rc_slice key, rc_buf *out, omc_arena *arena)
 {
     static const char head[] = "{\"schema\":null,\"payload\":";
@@ -48,9 +71,7 @@ void rc_position_put(const rc_position_record *record, rc_slice key, rc_buf *out
     message.body = omc_slice_of(body, len);
     if (record->generation >= 0)
         properties[message.property_count++] =
-            (rmq_property){omc_slice_str(RC_PROP_GEN),
-                           omc_slice_str(
-                               rc_arena_format(arena, "%lld", (long long)record->generation))};
+            (rmq_property){omc_slice_str(RC_PROP_GEN), generation_text(record, arena)};
     if (record->notes.base)
         properties[message.property_count++] =
             (rmq_property){omc_slice_str(PROP_NOTES), record->notes};
@@ -105,7 +126,6 @@ static bool parse_key(rc_slice keys, omc_arena *arena, rc_position_record *ret)
 int rc_position_parse(const rmq_message *message, omc_arena *arena, rc_position_record *ret)
 {
     const omc_value *payload;
-    rc_slice generation;
 
     memset(ret, 0, sizeof *ret);
     ret->generation = -1;
@@ -116,9 +136,7 @@ int rc_position_parse(const rmq_message *message, omc_arena *arena, rc_position_
         return 0;
     if (payload->kind == OMC_MAP && payload->u.map->count > 0)
         ret->offset = rc_json_of_map(payload->u.map, arena);
-    generation = rmq_message_property(message, RC_PROP_GEN);
-    if (generation.base && rc_parse_int64(generation, &ret->generation) < 0)
-        ret->generation = -1;
+    parse_generation(rmq_message_property(message, RC_PROP_GEN), ret);
     ret->notes = rmq_message_property(message, PROP_NOTES);
     return 1;
 }

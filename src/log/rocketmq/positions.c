@@ -4,8 +4,9 @@
  * answer, up to its present end; so whoever asks sees what any worker has committed.
  *
  * A record with a generation below the newest one of its partition is void: it comes from a worker
- * that has been replaced. Records of Java workers have none and count by arrival, so that a
- * cluster may go back to Java and come again.
+ * that has been replaced. So is one with a lower number of the same generation: a copy that landed
+ * late, whose notes may lack a queue that was written to since. Records of Java workers have
+ * neither and count by arrival, so that a cluster may go back to Java and come again.
  */
 #include "log/rocketmq/internal.h"
 
@@ -21,6 +22,7 @@ typedef struct rc_position_entry {
     char *offset;          /* NULL: forgotten */
     char *notes;
     int64_t generation;
+    int64_t number;
     int64_t stored_ms; /* wall time of its newest record */
     UT_hash_handle hh;
 } rc_position_entry;
@@ -71,17 +73,27 @@ static char *copy_of(rc_slice text)
     return text.base ? rc_strndup(text.base, text.len) : NULL;
 }
 
+static bool is_late(const rc_position_entry *entry, const rc_position_record *record)
+{
+    return record->generation >= 0 &&
+           (record->generation < entry->generation ||
+            (record->generation == entry->generation && record->number < entry->number));
+}
+
 static void fold(rc_position_table *table, const rc_position_record *record, int64_t stored_ms)
 {
     rc_position_entry *entry = find(table, record->connector, record->partition, true);
 
-    if (!entry || (record->generation >= 0 && record->generation < entry->generation))
+    if (!entry || is_late(entry, record))
         return;
     free(entry->offset);
     free(entry->notes);
     entry->offset = copy_of(record->offset);
     entry->notes = copy_of(record->notes);
-    entry->generation = RC_MAX(record->generation, entry->generation);
+    if (record->generation >= 0) {
+        entry->generation = record->generation;
+        entry->number = record->number;
+    }
     entry->stored_ms = stored_ms;
     table->version++;
 }
@@ -110,6 +122,7 @@ bool rc_position_table_get(rc_position_table *table, const char *connector, rc_s
                                     .partition = partition,
                                     .offset = in_arena(entry->offset, arena),
                                     .generation = entry->generation,
+                                    .number = entry->number,
                                     .notes = in_arena(entry->notes, arena)};
     (void)pthread_mutex_unlock(&table->mu);
     return entry != NULL;
@@ -192,6 +205,7 @@ size_t rc_position_table_copy(rc_position_table *table, int64_t before_ms, omc_a
                                                  .partition = in_arena(entry->partition, arena),
                                                  .offset = in_arena(entry->offset, arena),
                                                  .generation = entry->generation,
+                                                 .number = entry->number,
                                                  .notes = in_arena(entry->notes, arena)};
     }
     (void)pthread_mutex_unlock(&table->mu);
@@ -493,8 +507,10 @@ static int write_one(rc_rocketmq *log, const char *connector, rc_slice partition
     record.generation = -1;
     /* Its generation is kept, its notes are not: what was stored behind the old position has
      * nothing to do with the new one. */
-    if (rc_position_table_get(log->table, connector, partition, &arena.pub, &now))
+    if (rc_position_table_get(log->table, connector, partition, &arena.pub, &now)) {
         record.generation = now.generation;
+        record.number = now.number + 1;
+    }
     r = rc_rmq_position_write(log, &record, 1, connector, err);
     rc_arena_release(&arena);
     return r < 0 ? rc_wrap(err, r, "write a position of '%s'", connector) : 0;

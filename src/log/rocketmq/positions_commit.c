@@ -11,7 +11,7 @@
 typedef struct commit {
     rc_writer *writer;
     char *partition, *offset, *notes;
-    int64_t generation;
+    int64_t generation, number;
 } commit;
 
 static rc_writer_position *position_of(rc_writer *writer, const char *partition)
@@ -92,6 +92,7 @@ static void on_committed(void *arg, int result, const rc_error *err)
                                  .partition = omc_slice_str(c->partition),
                                  .offset = slice_or_none(c->offset),
                                  .generation = c->generation,
+                                 .number = c->number,
                                  .notes = slice_or_none(c->notes)};
 
     if (result == 0)
@@ -139,8 +140,15 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
     c->generation = -1;
     if (writer->eo) {
         rc_slice notes = rc_eo_notes(writer, position->partition, &arena.pub);
+        rc_position_record now;
 
+        /* All its records since the start were dropped on the way: the notes are another's. */
+        if (!rc_eo_knows(writer, position->partition) &&
+            rc_position_table_get(writer->log->table, writer->connector,
+                                  omc_slice_str(position->partition), &arena.pub, &now))
+            notes = now.notes;
         c->generation = rc_eo_generation(writer);
+        c->number = ++writer->records;
         c->notes = notes.base ? rc_strndup(notes.base, notes.len) : NULL;
     }
     rc_arena_release(&arena);
@@ -148,6 +156,7 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
     record.offset = slice_or_none(c->offset);
     record.notes = slice_or_none(c->notes);
     record.generation = c->generation;
+    record.number = c->number;
     position->changed = false;
     position->sending = true;
     writer->sending++;

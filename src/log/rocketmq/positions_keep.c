@@ -179,6 +179,7 @@ static void submit_again(rc_rocketmq *log, const rc_position_record *record)
                                      .partition = copy(record->partition, arena),
                                      .offset = copy(record->offset, arena),
                                      .generation = record->generation,
+                                     .number = record->number,
                                      .notes = copy(record->notes, arena)};
     rc_position_submit(log, &a->record, 1, a->record.connector.base, on_again, a);
 }

@@ -10,6 +10,7 @@
 typedef struct rc_reader_queue {
     rc_topic *topic;
     int32_t queue;
+    rc_barriers *barriers;
 } rc_reader_queue;
 
 /** A fetch of the client and how far it is handed on; shared by the rc_fetch made from it. */
@@ -23,7 +24,7 @@ typedef struct held {
 struct rc_reader {
     rc_log_object head;
     rc_rocketmq *log;
-    char *name;
+    char *name, *group; /* group NULL: nobody's */
     rc_wake *wake;
     rmq_consumer *consumer;
     rc_reader_queue *queues;
@@ -43,6 +44,7 @@ int rc_rmq_reader_open(rc_log *pub, const rc_reader_config *config, rc_reader **
     reader->head.log = pub;
     reader->log = log;
     reader->name = rc_strdup(config->name ? config->name : "");
+    reader->group = config->group ? rc_strdup(config->group) : NULL;
     reader->wake = config->wake;
     if (r == 0)
         r = rmq_consumer_open(log->client, &consumer, &reader->consumer, err);
@@ -75,8 +77,11 @@ void rc_rmq_reader_close(rc_reader *reader)
         return;
     drop_rest(reader);
     rmq_consumer_close(reader->consumer);
+    for (size_t i = 0; i < reader->count; i++)
+        rc_barriers_free(reader->queues[i].barriers);
     free(reader->queues);
     free(reader->name);
+    free(reader->group);
     free(reader);
 }
 
@@ -94,20 +99,62 @@ static int not_added(const rc_topic *topic, int32_t queue, rc_error *err)
                    topic->name);
 }
 
+/* Where to begin so that all barriers are known at `offset`: there, or below, but not below what is
+ * kept, as long as `offset` is. */
+static int begin_at(rc_reader *reader, const rmq_queue *queue, int64_t from, int64_t offset,
+                    int64_t *ret, rc_error *err)
+{
+    int64_t min;
+    int r;
+
+    *ret = offset;
+    if (from >= offset)
+        return 0;
+    r = rmq_offset_min(reader->log->client, queue, &min, err);
+    if (r == 0)
+        *ret = RC_MIN(RC_MAX(from, min), offset);
+    return r;
+}
+
+/* What the group's last commit says about barriers before `offset`. */
+static int64_t recall(rc_reader *reader, rc_barriers *barriers, const rc_topic *topic,
+                      int32_t queue, int64_t offset)
+{
+    rc_arena arena;
+
+    if (!reader->group)
+        return offset;
+    rc_arena_init(&arena, 1024);
+    offset =
+        rc_barriers_recall(barriers,
+                           rc_rmq_barriers_of(reader->log, reader->group, topic, queue, &arena.pub),
+                           offset);
+    rc_arena_release(&arena);
+    return offset;
+}
+
 int rc_rmq_reader_add(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
                       rc_error *err)
 {
+    rc_barriers *barriers;
+    int64_t from;
     int r;
 
     RC_ASSERT(queue >= 0 && queue < topic->count);
-    r = rmq_consumer_add(reader->consumer, &topic->queues[queue], offset, err);
-    if (r < 0)
+    barriers = rc_barriers_new(offset);
+    r = begin_at(reader, &topic->queues[queue], recall(reader, barriers, topic, queue, offset),
+                 offset, &from, err);
+    if (r == 0)
+        r = rmq_consumer_add(reader->consumer, &topic->queues[queue], from, err);
+    if (r < 0) {
+        rc_barriers_free(barriers);
         return r;
+    }
     if (reader->count == reader->cap) {
         reader->cap = reader->cap ? 2 * reader->cap : 16;
         reader->queues = rc_realloc(reader->queues, reader->cap * sizeof *reader->queues);
     }
-    reader->queues[reader->count++] = (rc_reader_queue){topic, queue};
+    reader->queues[reader->count++] = (rc_reader_queue){topic, queue, barriers};
     return 0;
 }
 
@@ -125,6 +172,7 @@ int rc_rmq_reader_remove(rc_reader *reader, rc_topic *topic, int32_t queue, rc_e
     if (at == reader->count)
         return not_added(topic, queue, err);
     drop_rest(reader); /* of whichever: it is read again from the consumer's position */
+    rc_barriers_free(reader->queues[at].barriers);
     reader->queues[at] = reader->queues[--reader->count];
     return rmq_consumer_remove(reader->consumer, &topic->queues[queue], err);
 }
@@ -133,11 +181,15 @@ int rc_rmq_reader_seek(rc_reader *reader, rc_topic *topic, int32_t queue, int64_
                        rc_error *err)
 {
     size_t at = find(reader, topic, queue);
+    int64_t from;
+    int r;
 
     if (at == reader->count)
         return not_added(topic, queue, err);
     forget_rest(reader, at);
-    return rmq_consumer_seek(reader->consumer, &topic->queues[queue], offset, err);
+    r = begin_at(reader, &topic->queues[queue],
+                 rc_barriers_seek(reader->queues[at].barriers, offset), offset, &from, err);
+    return r < 0 ? r : rmq_consumer_seek(reader->consumer, &topic->queues[queue], from, err);
 }
 
 int rc_rmq_reader_pause(rc_reader *reader, rc_topic *topic, int32_t queue, bool paused,
@@ -201,28 +253,35 @@ static void convert(const rmq_message *from, rc_slice min, rc_slice max, omc_are
                        .message_id = message_id(from, arena)};
 }
 
+/* What fits, without what barriers have made void. It may be nothing. */
 static void hand_on(rc_reader *reader, size_t messages_max, size_t bytes_max, rc_fetch *fetch)
 {
     held *h = reader->rest;
+    const rc_reader_queue *queue = &reader->queues[reader->rest_queue];
     const rmq_fetch *from = &h->fetch;
     omc_arena *arena = &h->arena.pub;
     rc_slice min = number_text(from->min_offset, arena), max = number_text(from->max_offset, arena);
     size_t left = RC_MIN(from->count - h->at, RC_MAX(messages_max, (size_t)1)), n = 0, bytes = 0;
 
     fetch->messages = omc_alloc(arena, left * sizeof *fetch->messages);
-    while (n < left && (n == 0 || bytes + from->messages[h->at + n].body.len <= bytes_max)) {
-        convert(&from->messages[h->at + n], min, max, arena, &fetch->messages[n]);
-        bytes += from->messages[h->at + n].body.len;
-        n++;
+    for (; n < left && h->at < from->count; h->at++) {
+        const rmq_message *message = &from->messages[h->at];
+
+        if (n > 0 && bytes + message->body.len > bytes_max)
+            break;
+        if (!rc_barriers_take(queue->barriers, message))
+            continue;
+        convert(message, min, max, arena, &fetch->messages[n++]);
+        bytes += message->body.len;
     }
-    h->at += n;
-    fetch->topic = reader->queues[reader->rest_queue].topic;
-    fetch->queue = reader->queues[reader->rest_queue].queue;
+    fetch->topic = queue->topic;
+    fetch->queue = queue->queue;
     fetch->count = n;
     fetch->bytes = bytes;
     fetch->end_offset = from->max_offset;
     fetch->next_offset =
         h->at == from->count ? from->next_offset : from->messages[h->at].queue_offset;
+    fetch->next_offset = RC_MAX(fetch->next_offset, rc_barriers_begin(queue->barriers));
     fetch->internal = h;
     h->refs++;
     if (h->at == from->count)
@@ -310,6 +369,15 @@ void rc_rmq_fetch_release(rc_reader *reader, rc_fetch *fetch)
     if (fetch->internal)
         let_go(reader, fetch->internal);
     memset(fetch, 0, sizeof *fetch);
+}
+
+rc_slice rc_rmq_reader_barriers(rc_reader *reader, rc_topic *topic, int32_t queue, int64_t offset,
+                                omc_arena *arena)
+{
+    size_t at = find(reader, topic, queue);
+
+    return at == reader->count ? omc_slice_of(NULL, 0)
+                               : rc_barriers_keep(reader->queues[at].barriers, offset, arena);
 }
 
 void rc_rmq_reader_trim(rc_reader *reader)

@@ -64,7 +64,7 @@ static void health(rc_log *pub, rc_log_health *ret)
 /* ---- open and close -------------------------------------------------------------------------- */
 
 typedef struct closing {
-    rc_rocketmq *log;
+    rmq_lanes *lanes;
     pthread_mutex_t mu;
     pthread_cond_t cond;
     bool done;
@@ -84,14 +84,14 @@ static void close_lanes(void *arg)
 {
     closing *c = arg;
 
-    rmq_lanes_close(c->log->position_lanes, lanes_closed, c);
+    rmq_lanes_close(c->lanes, lanes_closed, c);
 }
 
-static void end_position_lanes(rc_rocketmq *log)
+static void end_lanes(rc_rocketmq *log, rmq_lanes *lanes)
 {
-    closing c = {.log = log, .mu = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    closing c = {.lanes = lanes, .mu = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 
-    if (!log->position_lanes)
+    if (!lanes)
         return;
     rmq_client_post(log->client, close_lanes, &c);
     (void)pthread_mutex_lock(&c.mu);
@@ -109,7 +109,9 @@ static void close_log(rc_log *pub)
     RC_ASSERT(!log->writers);
     rc_position_keeper_free(log->keeper); /* before the lanes it writes with */
     rc_recovery_free(log->recovery);
-    end_position_lanes(log);
+    for (size_t i = 0; i < RC_COUNT(log->control_lanes); i++)
+        end_lanes(log, log->control_lanes[i]);
+    end_lanes(log, log->position_lanes);
     rc_position_table_close(log->table);
     rmq_client_close(log->client);
     rc_rmq_topics_free(log);
@@ -218,6 +220,7 @@ static const rc_log_ops ops = {
     .reader_remove = rc_rmq_reader_remove,
     .reader_seek = rc_rmq_reader_seek,
     .reader_pause = rc_rmq_reader_pause,
+    .reader_barriers = rc_rmq_reader_barriers,
     .fetch = rc_rmq_fetch,
     .fetch_release = rc_rmq_fetch_release,
     .reader_trim = rc_rmq_reader_trim,

@@ -97,51 +97,34 @@ static void on_done(void *arg, rmq_parcel *parcel, const rc_error *err)
     (void)pthread_mutex_unlock(&writer->mu);
 }
 
-/* Stored, but not as ack.require asks: it cannot be sent again without a repeat, and it cannot be
- * counted as done. The task ends with the broker's words; when it starts again the messages are
- * found, and by then the slave has had time to get them. */
-static void fail_weak(rc_writer *writer, rmq_parcel *first, size_t count, const rc_error *err)
-{
-    rmq_parcel *parcel = first, *next;
-
-    rmq_lane_resolve(writer->lanes, first->topic, first->broker, first->queue_id, NULL);
-    (void)pthread_mutex_lock(&writer->mu);
-    for (; count > 0; count--, parcel = next) {
-        next = parcel->next;
-        parcel->result = -err->code;
-        rc_part_done(parcel->owner, err);
-    }
-    (void)pthread_mutex_unlock(&writer->mu);
-}
-
+/* Also what is stored, but not as ack.require asks: it cannot be sent again without a repeat, and
+ * it does not count as done before it is confirmed. */
 static void on_unknown(void *arg, rmq_parcel *first, size_t count, const rc_error *err)
 {
     rc_writer *writer = arg;
     int response = RMQ_ERR_RESPONSE(err);
+    bool weak = response >= RMQ_R_FLUSH_DISK_TIMEOUT && response <= RMQ_R_FLUSH_SLAVE_TIMEOUT;
 
-    if (response >= RMQ_R_FLUSH_DISK_TIMEOUT && response <= RMQ_R_FLUSH_SLAVE_TIMEOUT) {
-        fail_weak(writer, first, count, err);
-        return;
-    }
-    rc_debug("rocketmq",
-             "%s: outcome of a send to topic '%s', queue %d of broker '%s' is unknown: "
-             "reading it back (%s)",
-             writer->name, first->topic, first->queue_id, first->broker, err ? err->msg : "");
+    rc_debug("rocketmq", "%s: a send to topic '%s', queue %d of broker '%s' is read back: %s",
+             writer->name, first->topic, first->queue_id, first->broker, err->msg);
     /* One that is being closed has forgotten its recoveries: the lane stands still until it goes.
      */
     (void)pthread_mutex_lock(&writer->mu);
     if (!writer->closing)
-        rc_recovery_add(writer->log->recovery, writer, first, count);
+        rc_recovery_add(writer->log->recovery, writer, first, count, weak);
+    (void)pthread_mutex_unlock(&writer->mu);
+}
+
+void rc_writer_trouble(rc_writer *writer, const char *text)
+{
+    (void)pthread_mutex_lock(&writer->mu);
+    (void)snprintf(writer->trouble, sizeof writer->trouble, "%s", text ? text : "");
     (void)pthread_mutex_unlock(&writer->mu);
 }
 
 static void on_trouble(void *arg, const char *text)
 {
-    rc_writer *writer = arg;
-
-    (void)pthread_mutex_lock(&writer->mu);
-    (void)snprintf(writer->trouble, sizeof writer->trouble, "%s", text ? text : "");
-    (void)pthread_mutex_unlock(&writer->mu);
+    rc_writer_trouble(arg, text);
 }
 
 void rc_rmq_writer_health(rc_writer *writer, rc_log_health *ret)
@@ -338,7 +321,8 @@ static rmq_lanes_config lanes_config(rc_writer *writer, const rc_writer_config *
         .send_bytes_max = RC_SEND_BYTES_MAX,
         .send_timeout_ms = rmq_client_settings(writer->log->client)->request_timeout_ms,
         .delivery_timeout_ms = -1, /* the task waits, and says why */
-        .unknown_wait_ms = writer->log->tail_ms,
+        /* Behind a barrier nothing has to be waited for. */
+        .unknown_wait_ms = writer->strict ? 1 : writer->log->tail_ms,
         .unknown = config->exactly_once ? RMQ_UNKNOWN_REPORT : RMQ_UNKNOWN_RESEND,
         .ack = (enum rmq_ack)config->ack,
         .done = on_done,
@@ -429,6 +413,19 @@ static void fence_predecessor(rc_rocketmq *log, const char *name)
     end_lanes(found);
 }
 
+/* Two workers that keep their positions in different topics know nothing of each other, nor of each
+ * other's generations. */
+static uint64_t stamp_name(const rc_writer *writer)
+{
+    rc_identity identity = {0};
+    uint64_t name;
+
+    rc_identity_of(writer->connector, omc_slice_str(writer->name),
+                   omc_slice_str(writer->log->position_topic), &identity);
+    memcpy(&name, identity.hash + RC_IDENTITY_PARTITION, sizeof name);
+    return name ? name : 1;
+}
+
 int rc_rmq_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **ret, rc_error *err)
 {
     rc_rocketmq *log = rc_rocketmq_of(pub);
@@ -448,6 +445,8 @@ int rc_rmq_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **
     writer->ack = config->ack;
     (void)pthread_mutex_init(&writer->mu, NULL);
     rc_cond_init(&writer->cond);
+    if (config->exactly_once && config->strict)
+        writer->strict = stamp_name(writer);
     lanes = lanes_config(writer, config);
     fence_predecessor(log, writer->name);
     if (config->exactly_once)

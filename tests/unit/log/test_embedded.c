@@ -296,7 +296,8 @@ static void groups_commit_offsets_and_state(void **state)
     bed_init(&b);
     topic = bed_topic(&b, "t", 2);
     {
-        rc_commit commits[] = {{topic, 0, 10, {"{\"len\":5}", 9}}, {topic, 1, 20, {NULL, 0}}};
+        rc_commit commits[] = {{.topic = topic, .offset = 10, .state = {"{\"len\":5}", 9}},
+                               {.topic = topic, .queue = 1, .offset = 20}};
 
         OK(rc_log_commit(b.log, "g", commits, 2, &err));
         commits[0].queue = 2;
@@ -314,7 +315,7 @@ static void groups_commit_offsets_and_state(void **state)
     OK(rc_log_committed(b.log, "other", topic, 1, &arena.pub, &offset, &text, &err));
     assert_int_equal(offset, -1);
     {
-        rc_commit forget = {topic, 0, -1, {NULL, 0}};
+        rc_commit forget = {.topic = topic, .offset = -1};
 
         OK(rc_log_commit(b.log, "g", &forget, 1, &err));
     }

@@ -137,7 +137,7 @@ static void writing_goes_on_when_there_is_space(void **state)
     assert_non_null(strstr(health.text, d->bed.dir));
     assert_non_null(strstr(health.text, "since 20"));
     {
-        rc_commit commit = {topic, 0, 5, {NULL, 0}};
+        rc_commit commit = {.topic = topic, .offset = 5};
         rc_topic *other;
 
         /* A request does not wait for the disk. (The file of the live tables may have room.) */
@@ -236,7 +236,7 @@ static void retention_makes_room(void **state)
     d->bed.config = (rc_embedded_config){.keep_bytes = 2 << 20, .segment_bytes = 1 << 20};
     bed_reopen(&d->bed);
     topic = bed_topic(&d->bed, "t", 1);
-    commit = (rc_commit){topic, 0, 0, {NULL, 0}};
+    commit = (rc_commit){.topic = topic};
     OK(rc_log_commit(d->bed.log, "g", &commit, 1, &err)); /* nothing may go yet */
     OK(rc_log_committed(d->bed.log, "g", topic, 0, NULL, &max, NULL, &err)); /* opens it, too */
     writer = bed_writer(&d->bed, "c");

@@ -63,7 +63,7 @@ static void live_tables_move_along(void **state)
     write_segments(&b, &topic, &writer);
     OK(rc_log_position_set(b.log, "c", omc_slice_str("p"), omc_slice_str("77"), &err));
     {
-        rc_commit commit = {topic, 0, 42, {"{}", 2}};
+        rc_commit commit = {.topic = topic, .offset = 42, .state = {"{}", 2}};
 
         OK(rc_log_commit(b.log, "g", &commit, 1, &err));
     }
@@ -302,7 +302,8 @@ static void a_group_holds_segments_back(void **state)
     topic = bed_topic(&b, "t", 1);
     writer = bed_writer(&b, "c");
     {
-        rc_commit slow = {topic, 0, 500, {NULL, 0}}, fast = {topic, 0, 1000000, {NULL, 0}};
+        rc_commit slow = {.topic = topic, .offset = 500};
+        rc_commit fast = {.topic = topic, .offset = 1000000};
 
         OK(rc_log_commit(b.log, "slow", &slow, 1, &err));
         OK(rc_log_commit(b.log, "fast", &fast, 1, &err));

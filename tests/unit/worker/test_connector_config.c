@@ -186,6 +186,7 @@ static void refusals_name_key_and_cure(void **state)
          "not allowed"},
         {SOURCE "connect.topicname=a/b\n", "connect.topicname", "not allowed"},
         {SOURCE "exactly.once.support=required\n", "exactly.once.support", "at least once"},
+        {SOURCE "exactly.once.support=strict\n", "exactly.once.support", "at least once"},
         {SOURCE "value.converter=nothing\n", "value.converter", "nothing"},
         {SOURCE "value.converter.schemas.enable=true\n", "value.converter", "schemas.enable"},
         {SOURCE "transforms=t\n", "transforms.t.class", "transforms.t.class"},
