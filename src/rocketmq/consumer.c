@@ -15,6 +15,8 @@ static void set_defaults(rmq_consumer_config *config)
         config->pull_count = 1024;
     if (config->poll_ms <= 0)
         config->poll_ms = 15000;
+    if (config->lost_ms <= 0)
+        config->lost_ms = 5000;
     if (config->commit_ms == 0)
         config->commit_ms = 5000;
     if (config->balance_ms <= 0)

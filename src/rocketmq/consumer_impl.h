@@ -124,6 +124,7 @@ struct rmq_tap {
     bool revoked;     /**< Group: another member's now. Written under mu, too. */
     bool stalled;     /**< Waits for the budget. */
     bool troubled;    /**< Told to the log. */
+    int64_t doubt_ms; /**< Since when the master says that the queue ends before us; 0 = not. */
     int gone_answers; /**< The broker said so often that there is no such queue. */
     rc_error *gone;   /**< Its last words. */
 

@@ -75,6 +75,7 @@ static void trouble_over(rmq_tap *tap)
 {
     tap->backoff_ms = 0;
     tap->gone_answers = 0;
+    tap->doubt_ms = 0;
     if (!tap->troubled)
         return;
     tap->troubled = false;
@@ -439,22 +440,57 @@ static void again_at_once(rmq_tap *tap, const pulled *what, bool at_slave)
     rmq_tap_retry(tap, NULL);
 }
 
+/* Is it too early to believe that our offset is not there? What a slave says of it decides nothing:
+ * the master is asked. A master may be behind, too: it has stored what it has not indexed yet, and
+ * its slave, who gets the stored bytes at once, may have shown it to us already; so may the master
+ * itself have done before it was killed. That the queue begins later needs no doubt. */
+static bool doubtful(rmq_tap *tap, const pulled *what, bool at_slave)
+{
+    int64_t now = rmq_now_ms();
+
+    if (at_slave)
+        return true;
+    if (what->next >= tap->pull_offset)
+        return false;
+    if (!tap->doubt_ms)
+        tap->doubt_ms = now;
+    return now - tap->doubt_ms < tap->consumer->config.lost_ms;
+}
+
+/* The first time in silence: a master that is behind is so for milliseconds. */
+static void doubt(rmq_tap *tap, const pulled *what, bool at_slave)
+{
+    bool first = tap->backoff_ms == 0;
+    rc_error err = {0};
+
+    if (at_slave) {
+        (void)rc_fail_retriable(&err, OMC_EAGAIN,
+                                "the slave has messages from offset %" PRId64 " to %" PRId64
+                                " only; waiting until it has more, or the master is back",
+                                what->min, what->max);
+        tap->node = 0;
+        tap->fresh_route = true;
+    } else {
+        (void)rc_fail_retriable(&err, OMC_EAGAIN,
+                                "the broker shows messages up to offset %" PRId64
+                                " only; it may be behind with its index, and is asked again for "
+                                "%" PRId64 " ms before this is believed",
+                                what->max, tap->consumer->config.lost_ms);
+    }
+    rmq_tap_retry(tap, first && !at_slave ? NULL : &err);
+}
+
 static void moved(rmq_tap *tap, const pulled *what, bool at_slave, rc_slice remark)
 {
     const char *cure = tap->consumer->group_mode ? "" : "; seek to go on";
+    bool reset = omc_slice_is(remark, "OFFSET_RESET");
     rc_error err = {0};
 
-    if (at_slave && what->min >= 0 && tap->pull_offset >= what->min) {
-        (void)rc_fail_retriable(&err, OMC_EAGAIN,
-                                "the slave has messages up to offset %" PRId64
-                                " only; waiting until it has more, or the master is back",
-                                what->max);
-        tap->node = 0;
-        tap->fresh_route = true;
-        rmq_tap_retry(tap, &err);
+    if (!reset && doubtful(tap, what, at_slave)) {
+        doubt(tap, what, at_slave);
         return;
     }
-    if (omc_slice_is(remark, "OFFSET_RESET"))
+    if (reset)
         (void)rc_fail(&err, OMC_ENOTFOUND,
                       "an administrator has reset topic %s, queue %d of broker %s for group %s "
                       "from offset %" PRId64 " to %" PRId64 "%s",
@@ -492,6 +528,7 @@ static void refused(rmq_tap *tap, const rmq_header *header, bool at_slave)
     rc_error err = {0};
 
     fail_pull(tap, header, &err);
+    tap->doubt_ms = 0;
     if (tap->node != 0)
         tap->no_slave_ms = rmq_now_ms() + RMQ_SLAVE_AGAIN_MS;
     tap->node = 0;
@@ -540,6 +577,7 @@ static void unreachable(rmq_tap *tap, const rc_error *why)
     rmq_route *route = rmq_route_known(tap->consumer->client, tap->sub->wire);
 
     tap->fresh_route = true;
+    tap->doubt_ms = 0; /* it may have to start, and count, again */
     if (tap->node != 0) {
         tap->no_slave_ms = rmq_now_ms() + RMQ_SLAVE_AGAIN_MS;
         tap->node = 0;

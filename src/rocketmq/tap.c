@@ -158,6 +158,7 @@ void rmq_tap_silence(rmq_tap *tap)
     tap->due_ms = 0;
     tap->backoff_ms = 0;
     tap->gone_answers = 0;
+    tap->doubt_ms = 0;
     pthread_mutex_lock(&tap->consumer->mu);
     rmq_tap_drop_portions(tap);
     rmq_tap_unstall(tap);

@@ -101,7 +101,8 @@ void fakemq_truncate(fakemq *mq, const char *topic, const char *broker, int queu
 void fakemq_trim(fakemq *mq, const char *topic, const char *broker, int queue, int64_t offset);
 
 /** While hidden, what comes into the queue is stored and answered, but consumers do not see it, and
- *  neither does GET_MAX_OFFSET without committed=false: a broker that is behind with its index. */
+ *  neither does GET_MAX_OFFSET without committed=false: a broker that is behind with its index. Its
+ *  slave is not, and shows all to those who pull there. */
 void fakemq_hide(fakemq *mq, const char *topic, const char *broker, int queue, bool hidden);
 
 /* ---- what there is --------------------------------------------------------------------------- */

@@ -119,7 +119,7 @@ static inline int64_t queue_end(const struct queue *queue)
 {
     return queue->min + queue->count;
 }
-/** Up to where consumers see: brokers index what they have stored a little later. */
+/** Up to where the master's consumers see: brokers index what they have stored a little later. */
 static inline int64_t queue_max(const struct queue *queue)
 {
     return queue->hiding ? RC_MAX(queue->shown, queue->min) : queue_end(queue);
