@@ -448,7 +448,8 @@ static void test_master_behind_its_slave(void **state)
     asked = fakemq_requests(r->mq, PULL, "broker-0");
     fakemq_fill(r->mq, "T", "broker-0", 0, 2);
     rig_read(r, 62);
-    rig_wait_requests(r, PULL, "broker-0", asked + 3); /* told each time that the queue ends at 60 */
+    rig_wait_requests(r, PULL, "broker-0",
+                      asked + 3); /* told each time that the queue ends at 60 */
     rig_nothing(r);
     fakemq_hide(r->mq, "T", "broker-0", 0, false);
     fakemq_fill(r->mq, "T", "broker-0", 0, 10);
