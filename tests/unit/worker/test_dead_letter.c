@@ -259,7 +259,8 @@ static void a_topic_that_may_not_be_made_is_named(void **state)
     assert_non_null(strstr(b->err.msg, "'letters'"));
     assert_non_null(strstr(b->err.msg, "errors.deadletterqueue.topic.name"));
     assert_non_null(strstr(b->err.msg, "autoCreateTopicEnable"));
-    assert_non_null(strstr(b->err.msg, "again every 5 s or sooner")); /* somebody may make it meanwhile */
+    assert_non_null(
+        strstr(b->err.msg, "again every 5 s or sooner")); /* somebody may make it meanwhile */
     assert_true(b->err.flags & OMC_ERR_RETRIABLE);
 }
 
