@@ -14,9 +14,10 @@ int rc_task_topic(rc_log *log, const rc_topic_wish *wish, rc_topic **ret, rc_err
     char what[256];
 
     name_it(wish, what, sizeof what);
-    if (r != -OMC_ENOTFOUND && r != -OMC_EACCES)
+    /* The last one is a proxy's word: it makes no topics. */
+    if (r != -OMC_ENOTFOUND && r != -OMC_EACCES && r != -OMC_EUNSUPPORTED)
         return r < 0 ? rc_wrap(err, r, "open %s", what) : 0;
-    err->flags |= OMC_ERR_RETRIABLE;
+    err->flags = OMC_ERR_RETRIABLE; /* and not fatal */
     return rc_wrap(err, r, "%s cannot be opened%s, it is looked for again every %lld s or sooner",
                    what,
                    wish->queues == 0 ? " and may not be created (autoCreateTopicEnable=false)" : "",

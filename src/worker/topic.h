@@ -17,7 +17,8 @@ typedef struct rc_topic_wish {
 /**
  * Opens a topic for a task. One that is not there, or that may not be made, can be there at the
  * next try: those errors are retriable, so that the task is started again with back-off.
- * @return 0; -OMC_ENOTFOUND, -OMC_EACCES (retriable); what rc_log_topic() returns.
+ * @return 0; -OMC_ENOTFOUND, -OMC_EACCES, -OMC_EUNSUPPORTED (retriable); what rc_log_topic()
+ *         returns.
  */
 int rc_task_topic(rc_log *log, const rc_topic_wish *wish, rc_topic **ret, rc_error *err);
 
