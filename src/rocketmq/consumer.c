@@ -362,10 +362,8 @@ static void pick_broker(void *arg, const rmq_route *route)
     broker_address *ret = arg;
 
     for (size_t i = 0; i < route->broker_count && !ret->text[0]; i++) {
-        const char *address = rmq_route_reader(route, route->brokers[i].name, 0);
-
-        if (address)
-            (void)snprintf(ret->text, sizeof ret->text, "%s", address);
+        if (route->brokers[i].node_count > 0)
+            (void)snprintf(ret->text, sizeof ret->text, "%s", route->brokers[i].nodes[0].address);
     }
 }
 

@@ -218,14 +218,15 @@ static void on_pulled(void *arg, const rmq_reply *reply);
 static void send_pull(rmq_tap *tap, const rmq_route *route, const char *address)
 {
     rmq_consumer *consumer = tap->consumer;
-    const char *master = rmq_route_master(route, tap->queue.broker);
+    const char *master = rmq_route_master(route, tap->queue.broker, tap->queue.id);
+    const char *broker = rmq_route_name(route, tap->queue.broker, tap->queue.id);
     rmq_pull *pull = rc_calloc(1, sizeof *pull);
 
     pull->tap = tap;
     pull->offset = tap->pull_offset;
     pull->at_slave = !master || strcmp(master, address) != 0;
     const rmq_request request = {.code = RMQ_PULL_MESSAGE,
-                                 .fields = rmq_tap_form(tap),
+                                 .fields = rmq_tap_form(tap, broker),
                                  .field_count = RMQ_PULL_FIELDS,
                                  .timeout_ms = consumer->config.poll_ms + 10000,
                                  .done = on_pulled,
@@ -238,7 +239,7 @@ static void send_pull(rmq_tap *tap, const rmq_route *route, const char *address)
 
 static void pull_now(rmq_tap *tap, const rmq_route *route)
 {
-    const char *address = rmq_route_reader(route, tap->queue.broker, tap->node);
+    const char *address = rmq_route_reader(route, tap->queue.broker, tap->queue.id, tap->node);
     rc_error err = {0};
 
     if (address) {
@@ -582,12 +583,11 @@ static void unreachable(rmq_tap *tap, const rc_error *why)
         tap->no_slave_ms = rmq_now_ms() + RMQ_SLAVE_AGAIN_MS;
         tap->node = 0;
     } else if (tap->consumer->config.read_slaves && route) {
-        for (size_t i = 0; i < route->broker_count; i++) {
-            const rmq_route_broker *broker = &route->brokers[i];
+        const rmq_route_broker *broker =
+            rmq_route_leader_of(route, tap->queue.broker, tap->queue.id);
 
-            if (strcmp(broker->name, tap->queue.broker) == 0 && broker->node_count > 1)
-                tap->node = broker->nodes[broker->node_count - 1].id;
-        }
+        if (broker && broker->node_count > 1)
+            tap->node = broker->nodes[broker->node_count - 1].id;
     }
     rmq_tap_retry(tap, why);
 }
