@@ -2,7 +2,8 @@
 /*
  * What can pass by itself is waited for: nobody answers, brokers are not registered yet. What
  * somebody has to change first (an address, a refusal, a certificate) is an error at once; the
- * client marks which is which.
+ * client marks which is which. A server that takes the connection and hangs up, time after time, is
+ * one that wants TLS, or one that does not.
  */
 #include "cli/service_log.h"
 
@@ -14,6 +15,7 @@
 #define COMPONENT "worker"
 #define AGAIN_FIRST_MS 500
 #define AGAIN_MAX_MS 5000
+#define HANG_UPS_MAX 3
 
 void rc_log_opening_init(rc_log_opening *opening)
 {
@@ -102,7 +104,7 @@ static int wait_for_rocketmq(rc_log_opening *opening, rc_log **ret, rc_error *er
     const int64_t began = rc_mono_ms(rc_clock_real());
     const int64_t limit = opening->config->log_wait_ms;
     int64_t again = AGAIN_FIRST_MS, waited = 0;
-    int r;
+    int hang_ups = 0, r;
 
     while ((r = open_rocketmq(opening, ret, err)) < 0) {
         if (atomic_load(&opening->cancel))
@@ -110,6 +112,9 @@ static int wait_for_rocketmq(rc_log_opening *opening, rc_log **ret, rc_error *er
         waited = RC_MAX(rc_mono_ms(rc_clock_real()) - began, (int64_t)1);
         if (!opening->patient || !(err->flags & OMC_ERR_RETRIABLE))
             return r;
+        hang_ups = r == -OMC_EIO ? hang_ups + 1 : 0;
+        if (hang_ups == HANG_UPS_MAX)
+            return rc_wrap(err, -(err->code = OMC_ECONNECT), "%d times in a row", hang_ups);
         if (limit && waited >= limit)
             return rc_wrap(err, r, "waited %lld ms (log.wait.max)", (long long)limit);
         opening->waits(opening->arg, err->msg);

@@ -224,7 +224,9 @@ static void on_closed(void *arg, const rc_error *why)
     } else {
         rmq_calls_fail_sent(remote, OMC_EIO, reason);
         if (!ours)
-            rmq_calls_fail_waiting(remote, OMC_ECONNECT, remote->last_flags, reason);
+            /* Hung up on in the handshake: somebody is there, and may not want us. */
+            rmq_calls_fail_waiting(remote, !was_up && why->code == OMC_EIO ? OMC_EIO : OMC_ECONNECT,
+                                   remote->last_flags, reason);
         tell_lost(remote, was_up, reason);
         if (remote->waiting && remote->state == RMQ_DOWN)
             connect_now(remote);

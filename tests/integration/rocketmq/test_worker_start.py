@@ -66,17 +66,21 @@ def ended(worker):
     """Exit status of a worker that has nothing to wait for."""
     worker.start(wait=False)
     status = worker.process.wait(60)
-    assert "waiting for RocketMQ" not in worker.said, worker.said
+    assert "waiting for RocketMQ" not in worker.said, worker.said  # not even tried again
     return status
 
 
 def test_what_waiting_does_not_cure(rocketmq, make_worker):
     enforcing = rocketmq(tls="enforcing")
     plain = rocketmq(acl=f"{USER}:{SECRET}")
+    none = rocketmq(tls="disabled")
     worker = make_worker(namesrvAddr="127.0.0.1:port")
     assert ended(worker) == 3, worker.said
     worker = make_worker(namesrvAddr=enforcing.namesrv, **{"tls.enable": "true"})
     assert ended(worker) == 4 and "certificate" in worker.said, worker.said
+    worker = make_worker(namesrvAddr=none.namesrv, **{"tls.enable": "true"})
+    worker.start(wait=False)
+    assert worker.process.wait(60) == 4 and "is TLS enabled there?" in worker.said, worker.said
     worker = make_worker(namesrvAddr=plain.namesrv, aclEnable="true", accessKey=USER,
                          secretKey="another")
     assert ended(worker) == 1 and "signature" in worker.said, worker.said
