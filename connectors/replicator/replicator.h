@@ -45,13 +45,43 @@ void replicator_topics_free(replicator_topics *topics);
 int replicator_client(const replicator_options *options, rmq_log_fn *log, void *arg,
                       rmq_client **ret, omc_error *err);
 
-/** Adds one task per share of the source's queues: queue i of all goes to task i % tasks.
+/** What the name servers say of each topic's queues. */
+typedef struct replicator_lists {
+    rmq_queue_list *items[REPLICATOR_TOPICS_MAX];
+    size_t count;
+} replicator_lists;
+
+/** Asks for the queues of all topics; waits. Free with replicator_lists_free().
+ *  @return 0; an error when one of them is not known, or none has a queue. */
+int replicator_ask(rmq_client *client, const replicator_topics *topics, replicator_lists *ret,
+                   omc_error *err);
+void replicator_lists_free(replicator_lists *lists);
+
+/** A queue of the source that was seen. */
+typedef struct replicator_seen {
+    size_t topic; /* index */
+    char *broker;
+    int32_t id;
+    bool present; /* at the last look */
+    bool dealt;   /* a task reads it */
+} replicator_seen;
+
+/** All queues that were seen, by topic, broker, number. A broker that is away leaves the route, and
+ *  its queues are kept here: others do not take their places at the destination. */
+typedef struct replicator_view {
+    replicator_seen *items;
+    size_t count, cap;
+} replicator_view;
+
+/** @return whether the queues should be divided anew: one is there that no task reads, or the
+ *  other way round. */
+bool replicator_view_take(replicator_view *view, const replicator_lists *lists);
+void replicator_view_free(replicator_view *view);
+
+/** Adds one task per share of the queues that are present: they are dealt out in turn.
  *  `own_converter`: the user has named a value.converter. */
-int replicator_divide(rmq_client *client, const replicator_topics *topics, int max_tasks,
+int replicator_divide(replicator_view *view, const replicator_topics *topics, int max_tasks,
                       bool own_converter, omc_task_configs *out, omc_error *err);
-/** A hash of the queues the topics have now. */
-int replicator_queues_hash(rmq_client *client, const replicator_topics *topics, uint64_t *ret,
-                           omc_error *err);
 
 /** The task half. Its state is one pointer to what the calls share. */
 int replicator_task_init(void *task, const omc_source_context *ctx, omc_error *err);

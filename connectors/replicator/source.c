@@ -122,10 +122,11 @@ typedef struct connector {
     replicator_topics topics;
     rmq_client *client;
     bool watching, ending;
-    uint64_t hash; /* of the queues that were divided last */
     pthread_t watcher;
-    pthread_mutex_t mu; /* guards ending and hash */
+    pthread_mutex_t mu; /* guards ending and the next two */
     pthread_cond_t cond;
+    replicator_view view;
+    bool divided; /* once at least */
     bool started;
 } connector;
 
@@ -161,15 +162,16 @@ static int validate(const omc_config *config, omc_error *err)
 
 static void look_for_queues(connector *c)
 {
-    uint64_t hash = 0;
+    replicator_lists lists;
     bool changed;
 
     /* A source that is away for a moment has not changed. */
-    if (replicator_queues_hash(c->client, &c->topics, &hash, NULL) < 0)
+    if (replicator_ask(c->client, &c->topics, &lists, NULL) < 0)
         return;
     pthread_mutex_lock(&c->mu);
-    changed = c->hash != 0 && hash != c->hash;
+    changed = c->divided && replicator_view_take(&c->view, &lists);
     pthread_mutex_unlock(&c->mu);
+    replicator_lists_free(&lists);
     if (changed)
         c->ctx->request_task_reconfiguration(c->ctx->host);
 }
@@ -224,16 +226,18 @@ static int connector_start(void *state, const omc_connector_context *ctx, omc_er
 static int task_configs(void *state, int max_tasks, omc_task_configs *out, omc_error *err)
 {
     connector *c = state;
-    uint64_t hash = 0;
-    int r = replicator_queues_hash(c->client, &c->topics, &hash, err);
+    const bool own = omc_keyvalue_get(c->ctx->config->raw, "value.converter") != NULL;
+    replicator_lists lists;
+    int r = replicator_ask(c->client, &c->topics, &lists, err);
 
-    if (r == 0)
-        r = replicator_divide(c->client, &c->topics, max_tasks,
-                              omc_keyvalue_get(c->ctx->config->raw, "value.converter") != NULL, out,
-                              err);
+    if (r < 0)
+        return r;
     pthread_mutex_lock(&c->mu);
-    c->hash = hash;
+    (void)replicator_view_take(&c->view, &lists);
+    r = replicator_divide(&c->view, &c->topics, max_tasks, own, out, err);
+    c->divided = r == 0;
     pthread_mutex_unlock(&c->mu);
+    replicator_lists_free(&lists);
     return r;
 }
 
@@ -251,6 +255,7 @@ static void connector_stop(void *state)
         pthread_join(c->watcher, NULL);
     rmq_client_close(c->client);
     replicator_topics_free(&c->topics);
+    replicator_view_free(&c->view);
     pthread_cond_destroy(&c->cond);
     pthread_mutex_destroy(&c->mu);
     c->started = false;

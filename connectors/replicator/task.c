@@ -17,7 +17,8 @@ typedef struct queue {
     omc_map partition;
     omc_entry entries[3];
     char id_text[16];
-    int64_t shown; /* progress last committed to the source's group; -1 */
+    int64_t shown;  /* progress last committed to the source's group; -1 */
+    int64_t wanted; /* the next offset; -1 */
     /* What barriers of strict writers at the source have made void is not copied, and what is known
      * of them goes into the position, so that a restart knows it too. */
     rmq_strict *barriers;
@@ -206,6 +207,7 @@ static int add_queue(task *t, queue *q, omc_error *err)
         r = rmq_strict_restore(q->barriers, barriers, err);
     if (r == 0)
         r = set_filter(t, q->at.topic, err);
+    q->wanted = offset;
     return r < 0 ? r : rmq_consumer_add(t->consumer, &q->at, offset, err);
 }
 
@@ -376,18 +378,39 @@ static bool hand_on(task *t, omc_batch *out, size_t *bytes)
     return true;
 }
 
-static int moved(const rmq_fetch *fetch, omc_error *err)
-{
-    const rmq_queue *q = &fetch->queue;
+#define BEGIN_ANEW                                                                                \
+    "To go on, stop the connector and forget its positions (connector offsets NAME --reset): it " \
+    "begins at consumefromwhere"
 
-    return omc_fail(
-        err, OMC_ENOTFOUND, OMC_ERR_FATAL,
-        "source topic '%s', queue %d of broker '%s': the next message wanted is not "
-        "kept (offsets %lld to %lld are): retention was faster than the copy, or the "
-        "topic was made anew. Stop the connector and forget its positions (connector "
-        "offsets NAME --reset): it begins at consumefromwhere; the source proposes %lld",
-        q->topic, q->id, q->broker, (long long)fetch->min_offset, (long long)fetch->max_offset,
-        (long long)fetch->next_offset);
+/* Nobody but a person can say what becomes of what is missing. */
+static int moved(const queue *q, const rmq_fetch *fetch, omc_error *err)
+{
+    const rmq_queue *at = &fetch->queue;
+
+    if (fetch->next_offset < q->wanted)
+        return omc_fail(err, OMC_ENOTFOUND, OMC_ERR_FATAL,
+                        "source topic '%s', queue %d of broker '%s' ends at %lld, but messages up "
+                        "to %lld were copied: the broker has lost some (unclean failover), or the "
+                        "topic was made anew. " BEGIN_ANEW,
+                        at->topic, at->id, at->broker, (long long)fetch->next_offset,
+                        (long long)q->wanted);
+    return omc_fail(err, OMC_ENOTFOUND, OMC_ERR_FATAL,
+                    "source topic '%s', queue %d of broker '%s': offset %lld is not kept any more "
+                    "(%lld to %lld are): retention was faster than the copy. " BEGIN_ANEW,
+                    at->topic, at->id, at->broker, (long long)q->wanted,
+                    (long long)fetch->min_offset, (long long)fetch->max_offset);
+}
+
+/* The topic or the queue is gone. It stands still until it is told where to go on: there, when it
+ * comes back. */
+static int lost(task *t, const rmq_fetch *fetch, omc_error *err)
+{
+    omc_error why = {0};
+
+    if ((err->flags & OMC_ERR_RETRIABLE) &&
+        rmq_consumer_seek(t->consumer, &fetch->queue, fetch->next_offset, &why) < 0)
+        *err = why;
+    return -err->code;
 }
 
 /* The progress that is durable, for the source's tools; nothing depends on it. */
@@ -422,19 +445,23 @@ static void wait_for_either(task *t, int64_t timeout_ms)
 static int take(task *t, omc_error *err)
 {
     rmq_fetch *fetch = &t->held[t->held_count];
+    queue *q;
     int r;
 
     memset(fetch, 0, sizeof *fetch);
     r = rmq_consumer_fetch(t->consumer, 0, fetch, err);
+    q = r > 0 ? queue_of(t, &fetch->queue) : NULL;
     if (r == RMQ_FETCH_MESSAGES) {
+        if (q)
+            q->wanted = fetch->next_offset;
         t->held_count++;
         t->left_at = 0;
         return 1;
     }
-    if (r == RMQ_FETCH_MOVED)
-        r = moved(fetch, err);
+    if (r == RMQ_FETCH_MOVED && q)
+        r = moved(q, fetch, err);
     else if (r == RMQ_FETCH_QUEUE_LOST)
-        r = -err->code;
+        r = lost(t, fetch, err);
     if (fetch->internal)
         rmq_fetch_release(t->consumer, fetch);
     return r < 0 ? r : 0;

@@ -29,6 +29,10 @@ typedef struct rmq_consumer_config {
     int32_t pull_count;  /**< Wish per pull; default 1,024 (stock brokers give 32). */
     int64_t poll_ms;     /**< How long a broker holds an empty pull; default 15,000. */
     bool read_slaves;    /**< Follow the broker's suggestion to read from a slave. */
+    /** A queue that seems to end before the offset to read is asked again for so long before that
+     *  is believed; default 5,000. Brokers show messages some time after they have stored them,
+     *  and a slave may show them first. */
+    int64_t lost_ms;
     /* Group mode: */
     enum rmq_start_at start; /**< Where a queue without an offset begins. */
     int64_t start_ms;        /**< Wall time, for RMQ_START_TIME. */

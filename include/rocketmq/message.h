@@ -42,10 +42,14 @@ typedef struct rmq_property {
 /** Body of a message and of a batch, unless the broker's maxMessageSize says otherwise. */
 #define RMQ_BODY_MAX ((size_t)4 << 20)
 
+/** The queues of a static topic (RocketMQ 5) move among brokers. They are named by a broker that
+ * does not exist, whose name begins so; requests go to whoever has the queue now. */
+#define RMQ_LOGICAL_BROKER "__syslo__"
+
 /** One queue of a topic. */
 typedef struct rmq_queue {
     const char *topic;  /**< NUL-terminated; lives as the object says that filled it. */
-    const char *broker; /**< Name of the broker, not its address. */
+    const char *broker; /**< Name of the broker, not its address; see RMQ_LOGICAL_BROKER. */
     int32_t id;
 } rmq_queue;
 

@@ -9,8 +9,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/thread.h"
-#include "log/embedded.h"
-#include "log/rocketmq.h"
+#include "cli/service_log.h"
 #include "record/plugins.h"
 #include "rest/rest.h"
 
@@ -28,6 +27,7 @@ struct rc_service {
     rc_registry *registry;
     rc_store *store;
     rc_log *log;
+    rc_log_opening opening;
     rc_worker *worker;
     pthread_t helper;
     bool helper_runs;
@@ -117,49 +117,28 @@ static int open_store(rc_service *service, rc_error *err)
     return rc_store_open_local(path, rc_clock_real(), &service->store, err);
 }
 
-static int open_rocketmq(rc_service *service, rc_error *err)
+typedef struct reason {
+    rc_service *service;
+    char *text;
+} reason;
+
+static void show_reason(void *arg)
 {
-    const rc_worker_config *config = service->setup->config;
-    RC_AUTO_FREE char *folder = rc_path_join(config->store_dir, "config");
-    RC_AUTO_FREE char *positions = rc_path_join(folder, "position.json"); /* as Java names it */
-    const rc_rocketmq_config rocketmq = {
-        .client = {.namesrv = config->namesrv_addr,
-                   .access_key = config->acl_enable ? config->access_key : NULL,
-                   .secret_key = config->acl_enable ? config->secret_key : NULL,
-                   .tls = {.enable = config->tls_enable,
-                           .verify = config->tls_verify,
-                           .ca_file = config->tls_ca,
-                           .cert_file = config->tls_cert,
-                           .key_file = config->tls_key,
-                           .key_password = config->tls_key_password},
-                   .request_timeout_ms = config->request_timeout_ms},
-        .position_topic = config->position_topic,
-        .position_file = positions,
-        .create_topics = config->auto_create_topics,
-        .clock = rc_clock_real(),
-    };
+    reason *r = arg;
 
-    int r = rc_mkdirs(folder, err);
-
-    return r < 0 ? rc_wrap(err, r, "storePathRootDir")
-                 : rc_rocketmq_open(&rocketmq, &service->log, err);
+    if (r->service->rest)
+        rc_rest_waits(r->service->rest, r->text);
+    free(r->text);
+    free(r);
 }
 
-static int open_log(rc_service *service, rc_error *err)
+/* On the boot thread. */
+static void log_waits(void *arg, const char *why)
 {
-    const rc_worker_config *config = service->setup->config;
-    const rc_embedded_config embedded = {
-        .dir = config->log_dir,
-        .keep_bytes = config->log_keep_bytes,
-        .keep_ms = config->log_keep_ms,
-        .segment_bytes = config->log_segment_bytes,
-        .queues = (int32_t)config->log_queues,
-        .clock = rc_clock_real(),
-    };
+    reason *r = rc_malloc(sizeof *r);
 
-    if (strcmp(config->log, "rocketmq") == 0)
-        return open_rocketmq(service, err);
-    return rc_embedded_open(&embedded, &service->log, err);
+    *r = (reason){arg, rc_format("waiting for RocketMQ: %s", why)};
+    RC_ASSERT(rc_loop_post(r->service->loop, show_reason, r) == 0);
 }
 
 static void deliver_change(void *arg)
@@ -187,7 +166,8 @@ static int open_all(rc_service *service, rc_worker **ret, rc_error *err)
     rc_worker_setup worker = {.config = setup->config, .clock = rc_clock_real()};
     int r;
 
-    if ((r = open_store(service, err)) < 0 || (r = open_log(service, err)) < 0)
+    if ((r = open_store(service, err)) < 0 ||
+        (r = rc_log_opening_run(&service->opening, &service->log, err)) < 0)
         return r;
     if (!service->registry)
         r = rc_service_registry(setup->config, setup->connectors, true, &service->registry, err);
@@ -230,6 +210,7 @@ static void *stop_worker(void *arg)
 void rc_service_stop(rc_service *service)
 {
     service->stop_wanted = true;
+    rc_log_opening_cancel(&service->opening);
     if (service->stopping || !service->booted)
         return; /* boot_done() comes back here */
     service->stopping = true;
@@ -283,6 +264,8 @@ static void boot_done(void *arg)
     service->helper_runs = false;
     service->booted = true;
     service->worker = b->worker;
+    if (service->stop_wanted && service->result == -OMC_ECANCELED)
+        service->result = 0; /* that is what was asked for */
     if (service->result == 0 && !service->stop_wanted) {
         if (service->rest)
             rc_rest_attach(service->rest, service->worker);
@@ -331,8 +314,14 @@ int rc_service_run(const rc_service_setup *setup, rc_error *err)
 {
     rc_service service = {.setup = setup, .registry = setup->registry};
     boot b = {.service = &service};
-    int r = start_loop(&service, &b, err);
+    int r;
 
+    service.opening = (rc_log_opening){.config = setup->config,
+                                       .patient = setup->wait_for_log,
+                                       .waits = log_waits,
+                                       .arg = &service};
+    rc_log_opening_init(&service.opening);
+    r = start_loop(&service, &b, err);
     if (r == 0) {
         rc_loop_run(service.loop);
         r = service.result;
@@ -349,5 +338,6 @@ int rc_service_run(const rc_service_setup *setup, rc_error *err)
     }
     if (service.loop)
         rc_loop_free(service.loop);
+    rc_log_opening_release(&service.opening);
     return r;
 }

@@ -81,6 +81,7 @@ static int run_standalone(rc_args *args)
     rc_worker_config config;
     rc_service_setup setup = {.config = &config,
                               .connectors = args->connectors,
+                              .wait_for_log = true,
                               .ready = ready,
                               .interrupted = interrupted,
                               .arg = &s};

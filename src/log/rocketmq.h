@@ -16,6 +16,8 @@
 
 #include <rocketmq/client.h>
 
+#include <stdatomic.h>
+
 typedef struct rc_rocketmq_config {
     rmq_client_config client;   /**< Copied. Its `log` hook is set here. */
     const char *position_topic; /**< positionStoreTopic; created with 1 queue when missing. */
@@ -29,12 +31,17 @@ typedef struct rc_rocketmq_config {
      * where there is no network in between, as in tests. */
     int64_t tail_ms;
     rc_clock *clock;
+    /** Set from another thread: opening ends with -OMC_ECANCELED after the request under way, at
+     *  the latest client.request_timeout_ms later. NULL = opening is not cancelled. */
+    const atomic_bool *cancel;
 } rc_rocketmq_config;
 
 /**
  * Connects and reads the positions.
  * @return 0; -OMC_EINVAL (settings); -OMC_ECONNECT (no name server or broker answers: names each
- *         with its reason); -OMC_EACCES; -OMC_ENOTFOUND (no position topic and none may be made).
+ *         with its reason); -OMC_EACCES; -OMC_ENOTFOUND (no position topic and none may be made,
+ *         or no broker is registered); -OMC_ECANCELED. Errors with OMC_ERR_RETRIABLE may pass by
+ *         themselves: it can be opened again.
  */
 int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *err);
 

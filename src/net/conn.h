@@ -38,9 +38,9 @@ typedef struct rc_conn_user {
     /** Ended, for whatever reason; exactly once for every connection whose open returned 0, and the
      *  last callback. Everything still unwritten has been told with result < 0 before.
      *  why->code is OMC_ECANCELED after rc_conn_close(), OMC_ECONNECT (cannot be reached: name,
-     *  refusal, timeout, handshake, certificate) or OMC_EIO (broke, or was closed, after opened()).
-     *  It is retriable unless a certificate or a setting has to change first. The connection is
-     *  freed after it. */
+     *  refusal, timeout, handshake, certificate) or OMC_EIO (broke, or was closed, after opened()
+     * or in the TLS handshake). It is retriable unless a certificate or a setting has to change
+     * first. The connection is freed after it. */
     void (*closed)(void *arg, const rc_error *why);
 } rc_conn_user;
 

@@ -77,7 +77,7 @@ size_t conn_recv(rc_conn *conn, void *at, size_t len)
         conn_end(conn, broken(conn), OMC_ERR_RETRIABLE, "read from %s: %s", conn->peer,
                  strerror_r(errno, text, sizeof text));
     else if (conn->state == CONN_HANDSHAKE)
-        conn_end(conn, OMC_ECONNECT, OMC_ERR_RETRIABLE,
+        conn_end(conn, OMC_EIO, OMC_ERR_RETRIABLE,
                  "connect to %s: it closed the connection during the TLS handshake; is TLS "
                  "enabled there?",
                  conn->peer);

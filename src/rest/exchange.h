@@ -114,6 +114,7 @@ struct rc_rest {
     atomic_int refs;
     rc_loop *loop;
     rc_worker *worker; /**< NULL: not ready. Loop's thread. */
+    char *waits;       /**< Why it is not; NULL = it starts, or stops. Loop's thread. */
     rc_rest_config config;
     char *host;
     bool loopback; /**< Only reachable from this machine: the Host header is checked. */

@@ -55,7 +55,10 @@ void open_health(exchange *ex)
     rc_request request = {.kind = RC_REQUEST_LIST, .expected = -1};
 
     if (!ex->rest->worker) {
-        answer_json(&ex->answer, 503, health(ex, "starting", "the worker is not ready yet"));
+        const char *waits = ex->rest->waits;
+
+        answer_json(&ex->answer, 503,
+                    health(ex, "starting", waits ? waits : "the worker is not ready yet"));
         return;
     }
     ex->late = late;

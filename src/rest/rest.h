@@ -23,6 +23,8 @@ typedef struct rc_rest_config {
 /** Listens. The worker comes later (rc_rest_attach), until then requests answer 503. */
 int rc_rest_start(rc_loop *loop, const rc_rest_config *config, rc_rest **ret, rc_error *err);
 void rc_rest_attach(rc_rest *rest, rc_worker *worker); /**< NULL detaches: 503 again. */
+/** What the worker is waiting for, for the answers 503 until it is attached. Copied. */
+void rc_rest_waits(rc_rest *rest, const char *why);
 int rc_rest_port(const rc_rest *rest);
 /** Appends docs/rest.md, written from the table of routes. Any thread. */
 void rc_rest_describe(rc_buf *out);

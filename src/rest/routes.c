@@ -115,7 +115,7 @@ static const route routes[] = {
 
     /* ---- for machines that watch ---- */
     {REST_GET, "/health", open_health, ROUTE_OPEN, 0, NULL, NULL,
-     "200 healthy, or degraded while a RocketMQ broker is away; 503 starting, 500 unhealthy; with the reason."},
+     "200 healthy, or degraded while a RocketMQ broker is away; 503 starting or waiting for RocketMQ, 500 unhealthy; with the reason."},
     {REST_GET, "/metrics", open_metrics, ROUTE_OPEN, 0, NULL, NULL,
      "Figures in Prometheus' text format 0.0.4."},
 };

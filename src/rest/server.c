@@ -101,7 +101,8 @@ static void dispatch(exchange *ex)
 {
     if ((ex->route->flags & ROUTE_WORKER) && !ex->rest->worker) {
         answer_error(ex, &ex->answer, 503, 500,
-                     "the worker is not ready yet; try again, GET /health says when it is");
+                     "the worker is not ready yet%s%s; try again, GET /health says when it is",
+                     ex->rest->waits ? ", " : "", ex->rest->waits ? ex->rest->waits : "");
         return;
     }
     ex->route->handler(ex);
@@ -348,6 +349,7 @@ void rest_unref(rc_rest *rest)
     if (atomic_fetch_sub(&rest->refs, 1) > 1)
         return;
     pthread_mutex_destroy(&rest->mu);
+    free(rest->waits);
     free(rest->host);
     free(rest);
 }
@@ -386,6 +388,13 @@ int rc_rest_start(rc_loop *loop, const rc_rest_config *config, rc_rest **ret, rc
 void rc_rest_attach(rc_rest *rest, rc_worker *worker)
 {
     rest->worker = worker;
+    free(RC_TAKE(rest->waits));
+}
+
+void rc_rest_waits(rc_rest *rest, const char *why)
+{
+    free(rest->waits);
+    rest->waits = rc_strdup(why);
 }
 
 int rc_rest_port(const rc_rest *rest)

@@ -165,27 +165,39 @@ struct copying {
     admin_brokers *to;
 };
 
+static void copy_broker(struct copying *copying, const rmq_route *route,
+                        const rmq_route_broker *broker, const rmq_route_queues *queues)
+{
+    admin_brokers *to = copying->to;
+    struct admin_broker *at = &to->at[to->count];
+    const char *address = copying->slaves ? rmq_route_reader(route, broker->name, -1, 0)
+                                          : rmq_route_master(route, broker->name, -1);
+
+    if (!address)
+        return;
+    (void)snprintf(at->name, sizeof at->name, "%s", broker->name);
+    (void)snprintf(at->address, sizeof at->address, "%s", address);
+    at->read = queues->read;
+    at->write = queues->write;
+    at->perm = queues->perm;
+    to->count++;
+}
+
 static void copy_brokers(void *arg, const rmq_route *route)
 {
     struct copying *copying = arg;
-    admin_brokers *to = copying->to;
 
-    to->at = rc_calloc(route->queue_count + 1, sizeof *to->at);
+    copying->to->at =
+        rc_calloc(route->queue_count + route->broker_count + 1, sizeof *copying->to->at);
     for (size_t i = 0; i < route->queue_count; i++) {
         const rmq_route_queues *queues = &route->queues[i];
-        const char *name = route->brokers[queues->broker].name;
-        const char *address =
-            copying->slaves ? rmq_route_reader(route, name, 0) : rmq_route_master(route, name);
-        struct admin_broker *at = &to->at[to->count];
 
-        if (!address)
+        if (!route->brokers[queues->broker].leaders) {
+            copy_broker(copying, route, &route->brokers[queues->broker], queues);
             continue;
-        (void)snprintf(at->name, sizeof at->name, "%s", name);
-        (void)snprintf(at->address, sizeof at->address, "%s", address);
-        at->read = queues->read;
-        at->write = queues->write;
-        at->perm = queues->perm;
-        to->count++;
+        }
+        for (size_t k = 0; i == 0 && k < route->broker_count; k++) /* who may have its queues */
+            copy_broker(copying, route, &route->brokers[k], queues);
     }
 }
 
@@ -208,33 +220,35 @@ int admin_topic_brokers(rmq_client *client, const char *wire_topic, bool slaves,
 }
 
 struct finding {
-    const char *broker;
+    const rmq_queue *queue;
     bool slave;
     bool known;
-    char *address;
+    admin_place *to;
 };
 
 static void find_address(void *arg, const rmq_route *route)
 {
     struct finding *f = arg;
-    const char *any = rmq_route_reader(route, f->broker, 0);
-    const char *address = f->slave ? any : rmq_route_master(route, f->broker);
+    const char *any = rmq_route_reader(route, f->queue->broker, f->queue->id, 0);
+    const char *address = f->slave ? any : rmq_route_master(route, f->queue->broker, f->queue->id);
 
     f->known = any != NULL;
-    (void)snprintf(f->address, RMQ_ADDRESS_MAX, "%s", address ? address : "");
+    (void)snprintf(f->to->address, sizeof f->to->address, "%s", address ? address : "");
+    (void)snprintf(f->to->name, sizeof f->to->name, "%s",
+                   rmq_route_name(route, f->queue->broker, f->queue->id));
 }
 
-int admin_topic_broker(rmq_client *client, const rmq_queue *queue, bool slave, char *address,
-                       rc_error *err)
+int admin_topic_broker(rmq_client *client, const rmq_queue *queue, bool slave, bool fresh,
+                       admin_place *ret, rc_error *err)
 {
-    const int64_t ages[] = {rmq_client_settings(client)->route_refresh_ms, 0};
-    struct finding f = {.broker = queue->broker, .slave = slave, .address = address};
+    const int64_t ages[] = {fresh ? 0 : rmq_client_settings(client)->route_refresh_ms, 0};
+    struct finding f = {.queue = queue, .slave = slave, .to = ret};
     char wire[256];
     int r = admin_name(client, "topic", queue->topic, 255, wire, err);
 
     for (size_t i = 0; r == 0 && i < RC_COUNT(ages); i++) {
         r = rmq_client_route(client, wire, ages[i], find_address, &f, err);
-        if (r == 0 && *address)
+        if (r == 0 && ret->address[0])
             return 0;
     }
     if (r < 0)

@@ -70,9 +70,15 @@ int admin_masters(rmq_client *client, const char *cluster, const char *broker, a
 /** Brokers of a topic: masters, or slaves where there is no master and `slaves` allows it. */
 int admin_topic_brokers(rmq_client *client, const char *wire_topic, bool slaves,
                         admin_brokers **ret, rc_error *err);
-/** Address of one broker of a topic; a route that does not know it is asked for again. */
-int admin_topic_broker(rmq_client *client, const rmq_queue *queue, bool slave, char *address,
-                       rc_error *err);
+/** Where a queue is. */
+typedef struct admin_place {
+    char name[RMQ_BROKER_MAX + 1]; /**< Of the broker; a queue's own name may be a logical one's. */
+    char address[RMQ_ADDRESS_MAX];
+} admin_place;
+/** The broker that has a queue; a route that does not know it, or with `fresh` any route, is asked
+ *  for again. */
+int admin_topic_broker(rmq_client *client, const rmq_queue *queue, bool slave, bool fresh,
+                       admin_place *ret, rc_error *err);
 
 /* ---- names ----------------------------------------------------------------------------------- */
 

@@ -12,21 +12,21 @@
 #define INDEX_WAIT_MS 10000
 #define INDEX_LOOK_MS 50
 
-/* Asks a queue's broker for one number. @return 0, `also`, or < 0. */
-static int ask_offset_of(rmq_client *client, int code, const rmq_queue *queue, bool slave,
-                         const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
-                         int32_t *ret_version, rc_error *err)
+/* Asks a queue's broker for one number. @return 0, `also`, or < 0; *ret_moved: the broker says that
+ * another has the queue now. */
+static int ask_broker(rmq_client *client, int code, const rmq_queue *queue, bool slave, bool fresh,
+                      const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
+                      int32_t *ret_version, bool *ret_moved, rc_error *err)
 {
-    ADMIN_CALL call;
-    char address[RMQ_ADDRESS_MAX] = "";
+    ADMIN_CALL call = {.answered = false};
+    admin_place place = {.address = ""};
     char subject[300];
     char wire[256];
-    int r;
+    int r = admin_topic_broker(client, queue, slave, fresh, &place, err);
 
-    admin_call_init(&call, client, code, queue->broker, address);
-    r = admin_topic_broker(client, queue, slave, address, err);
     if (r < 0)
         return r;
+    admin_call_init(&call, client, code, place.name, place.address);
     (void)snprintf(subject, sizeof subject, "topic '%s' queue %d", queue->topic, queue->id);
     call.subject = subject;
     admin_text(&call, "topic", rmq_client_wire_name(client, queue->topic, wire));
@@ -34,12 +34,28 @@ static int ask_offset_of(rmq_client *client, int code, const rmq_queue *queue, b
     for (size_t i = 0; i < more_count; i++)
         admin_text(&call, more[i].name, more[i].value);
     r = admin_ask(&call, also, err);
+    *ret_moved =
+        r < 0 && call.answered && call.answer.frame.header.code == RMQ_R_NOT_LEADER_FOR_QUEUE;
     if (r != 0 || !ret)
         return r;
     if (ret_version)
         *ret_version = call.answer.frame.header.version;
     r = rmq_header_int(&call.answer.frame.header, "offset", ret, err);
-    return r < 0 ? rc_wrap(err, r, "%s at broker %s", subject, queue->broker) : 0;
+    return r < 0 ? rc_wrap(err, r, "%s at broker %s", subject, place.name) : 0;
+}
+
+/* A queue that has moved since the route was asked for is asked for where it is now. */
+static int ask_offset_of(rmq_client *client, int code, const rmq_queue *queue, bool slave,
+                         const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
+                         int32_t *ret_version, rc_error *err)
+{
+    bool moved = false;
+    int r = ask_broker(client, code, queue, slave, false, more, more_count, also, ret, ret_version,
+                       &moved, err);
+
+    return moved ? ask_broker(client, code, queue, slave, true, more, more_count, also, ret,
+                              ret_version, &moved, err)
+                 : r;
 }
 
 static int ask_offset(rmq_client *client, int code, const rmq_queue *queue, bool slave,

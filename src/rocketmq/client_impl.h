@@ -37,7 +37,14 @@ const char *rmq_client_wire_name(const rmq_client *client, const char *name, cha
 
 #define RMQ_ADDRESS_MAX 280
 
-/** Addresses of one broker name: [0] = master, others by id. */
+/** Who has a queue of a static topic now (protocol §19). */
+typedef struct rmq_route_leader {
+    size_t broker; /* index; SIZE_MAX = nobody */
+    int64_t epoch; /* of the mapping that says so */
+} rmq_route_leader;
+
+/** Addresses of one broker name: [0] = master, others by id. A *logical* broker has no address: its
+ *  queues, those of a static topic, are with other brokers, and move among them. */
 typedef struct rmq_route_broker {
     char *name, *cluster;
     struct {
@@ -45,6 +52,8 @@ typedef struct rmq_route_broker {
         char *address;
     } * nodes; /* by id */
     size_t node_count;
+    rmq_route_leader *leaders; /* by queue; NULL = not logical */
+    int32_t leader_count;
 } rmq_route_broker;
 typedef struct rmq_route_queues {
     size_t broker; /* index */
@@ -64,9 +73,17 @@ typedef struct rmq_route {
 int rmq_route_parse(rc_slice body, rmq_route **ret, rc_error *err);
 void rmq_route_ref(rmq_route *route);
 void rmq_route_unref(rmq_route *route);
-const char *rmq_route_master(const rmq_route *route, const char *broker); /* NULL = no master */
-/** Address to read `broker` from: node `id` when there, else the master, else any. NULL. */
-const char *rmq_route_reader(const rmq_route *route, const char *broker, int64_t id);
+/** The broker that has this queue: the one of the name, or for a queue of a logical broker its
+ *  leader. Requests are sent to it and name it. NULL = not in the route. */
+const rmq_route_broker *rmq_route_leader_of(const rmq_route *route, const char *broker,
+                                            int32_t queue);
+/** Address of that broker's master; NULL = it has none. */
+const char *rmq_route_master(const rmq_route *route, const char *broker, int32_t queue);
+/** Address to read the queue from: node `id` when there, else the master, else any. NULL. */
+const char *rmq_route_reader(const rmq_route *route, const char *broker, int32_t queue, int64_t id);
+/** Name that requests about this queue carry: of its leader, `broker` itself when nobody is known.
+ */
+const char *rmq_route_name(const rmq_route *route, const char *broker, int32_t queue);
 
 /** Newest known route, or NULL; a topic once asked for is refreshed every route_refresh_ms as long
  *  as somebody asked within the last ten minutes. */

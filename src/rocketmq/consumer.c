@@ -15,6 +15,8 @@ static void set_defaults(rmq_consumer_config *config)
         config->pull_count = 1024;
     if (config->poll_ms <= 0)
         config->poll_ms = 15000;
+    if (config->lost_ms <= 0)
+        config->lost_ms = 5000;
     if (config->commit_ms == 0)
         config->commit_ms = 5000;
     if (config->balance_ms <= 0)
@@ -360,10 +362,8 @@ static void pick_broker(void *arg, const rmq_route *route)
     broker_address *ret = arg;
 
     for (size_t i = 0; i < route->broker_count && !ret->text[0]; i++) {
-        const char *address = rmq_route_reader(route, route->brokers[i].name, 0);
-
-        if (address)
-            (void)snprintf(ret->text, sizeof ret->text, "%s", address);
+        if (route->brokers[i].node_count > 0)
+            (void)snprintf(ret->text, sizeof ret->text, "%s", route->brokers[i].nodes[0].address);
     }
 }
 

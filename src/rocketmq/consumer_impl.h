@@ -124,6 +124,7 @@ struct rmq_tap {
     bool revoked;     /**< Group: another member's now. Written under mu, too. */
     bool stalled;     /**< Waits for the budget. */
     bool troubled;    /**< Told to the log. */
+    int64_t doubt_ms; /**< Since when the master says that the queue ends before us; 0 = not. */
     int gone_answers; /**< The broker said so often that there is no such queue. */
     rc_error *gone;   /**< Its last words. */
 
@@ -207,14 +208,17 @@ int64_t rmq_now_ms(void);
 rmq_tap *rmq_tap_new(rmq_consumer *consumer, rmq_subscription *sub, const char *broker, int32_t id,
                      int64_t offset);
 rmq_tap *rmq_tap_find(rmq_consumer *consumer, const char *topic, const char *broker, int32_t id);
+/** Name of the broker that has the queue now, for requests; valid until the route changes. */
+const char *rmq_tap_broker(const rmq_tap *tap);
 /** Forgets pulls and buffered messages; reads on at `offset`. */
 void rmq_tap_restart(rmq_tap *tap, int64_t offset);
 /** Forgets pulls, questions and buffered messages. */
 void rmq_tap_silence(rmq_tap *tap);
 /** Takes it out of the consumer; it lives on while messages of it are handed out. */
 void rmq_tap_remove(rmq_tap *tap);
-/** The RMQ_PULL_FIELDS fields of a pull at pull_offset; valid until the next call. */
-const rmq_field *rmq_tap_form(rmq_tap *tap);
+/** The RMQ_PULL_FIELDS fields of a pull at pull_offset from `broker`, which stays the caller's;
+ * valid until the next call. */
+const rmq_field *rmq_tap_form(rmq_tap *tap, const char *broker);
 void rmq_tap_unstall(rmq_tap *tap); /**< mu. Does not wait for the budget any more. */
 void rmq_tap_unref(rmq_tap *tap);   /**< mu */
 /** mu. Frees what is buffered of the tap, and forgets its event. */

@@ -241,15 +241,14 @@ static void on_members(void *arg, const rmq_reply *reply)
 }
 
 /* Any broker of the topic knows all members; the next one is asked when one fails. */
-static const char *pick_broker(const rmq_group *group, const rmq_route *route)
+static const rmq_route_broker *pick_broker(const rmq_group *group, const rmq_route *route)
 {
     for (size_t i = 0; i < route->broker_count; i++) {
         const rmq_route_broker *broker =
             &route->brokers[(group->attempts + i) % route->broker_count];
-        const char *address = rmq_route_reader(route, broker->name, 0);
 
-        if (address)
-            return address;
+        if (broker->node_count > 0)
+            return broker;
     }
     return NULL;
 }
@@ -257,9 +256,9 @@ static const char *pick_broker(const rmq_group *group, const rmq_route *route)
 static void ask_members(balance_step *step, const rmq_route *route)
 {
     rmq_consumer *consumer = step->round->consumer;
-    const char *address = pick_broker(consumer->membership, route);
+    const rmq_route_broker *broker = pick_broker(consumer->membership, route);
     const rmq_field fields[] = {{{"consumerGroup", 13}, omc_slice_str(consumer->group)},
-                                {{"bname", 5}, omc_slice_str(route->brokers[0].name)}};
+                                {{"bname", 5}, omc_slice_str(broker ? broker->name : "")}};
     const rmq_request request = {.code = RMQ_GET_CONSUMER_LIST_BY_GROUP,
                                  .fields = fields,
                                  .field_count = RC_COUNT(fields),
@@ -268,12 +267,13 @@ static void ask_members(balance_step *step, const rmq_route *route)
                                  .done = on_members,
                                  .arg = step};
 
-    if (!address) {
+    if (!broker) {
         keep_topic(step->round, step->sub);
         step_done(step);
         return;
     }
-    rmq_remote_call(rmq_client_remote(consumer->client, address, RMQ_CONN_MAIN), &request);
+    rmq_remote_call(rmq_client_remote(consumer->client, broker->nodes[0].address, RMQ_CONN_MAIN),
+                    &request);
 }
 
 static void on_route(void *arg, rmq_route *route, const rc_error *err)

@@ -113,7 +113,7 @@ static void in_the_way(rmq_send *send)
 static void routed(void *arg, rmq_route *route, const rc_error *err)
 {
     rmq_lane *lane = arg;
-    bool found = route && rmq_route_master(route, lane->broker);
+    bool found = route && rmq_route_master(route, lane->broker, lane->queue_id);
     rmq_send *send;
 
     lane->asking = false;

@@ -29,7 +29,6 @@ void rmq_lane_template(rmq_lane *lane)
         omc_slice_str(set->create_from ? set->create_from : lane->topic);
     lane->fields[F_DEFAULT_QUEUES].value = omc_slice_str("4");
     lane->fields[F_QUEUE].value = omc_slice_str(lane->queue_text);
-    lane->fields[RMQ_SEND_FIELDS - 1].value = omc_slice_str(lane->broker);
 }
 
 static rc_slice number(char *out, size_t cap, int64_t value)
@@ -45,6 +44,10 @@ static int fill_header(rmq_lane *lane, const rmq_parcel *first)
     rmq_field *fields = lane->fields;
     int64_t born = first->born_ms ? first->born_ms : rc_now_ms(rc_clock_real());
 
+    /* Who has the queue now; the text is the route's. */
+    fields[RMQ_SEND_FIELDS - 1].value =
+        omc_slice_str(rmq_route_name(rmq_route_known(lane->set->client, lane->topic), lane->broker,
+                                     lane->queue_id));
     fields[F_SYS_FLAG].value =
         number(lane->sys_flag_text, sizeof lane->sys_flag_text, first->sys_flag);
     fields[F_BORN].value = number(lane->born_text, sizeof lane->born_text, born);
@@ -203,14 +206,14 @@ static const char *find_address(rmq_send *send)
     rmq_lane *lane = send->lane;
     const rmq_lanes *set = lane->set;
     rmq_route *route = rmq_route_known(set->client, lane->topic);
-    const char *address = route ? rmq_route_master(route, lane->broker) : NULL;
+    const char *address = route ? rmq_route_master(route, lane->broker, lane->queue_id) : NULL;
     char name[320];
 
     if (!address && set->create_from) {
         /* The first message makes the topic, broker by broker. */
         rmq_route *model = rmq_route_known(set->client, set->create_from);
 
-        address = model ? rmq_route_master(model, lane->broker) : NULL;
+        address = model ? rmq_route_master(model, lane->broker, lane->queue_id) : NULL;
     }
     if (address)
         return address;

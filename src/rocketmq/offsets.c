@@ -14,7 +14,7 @@ static const char *address_of(const rmq_tap *tap)
 {
     const rmq_route *route = rmq_route_known(tap->consumer->client, tap->sub->wire);
 
-    return route ? rmq_route_reader(route, tap->queue.broker, 0) : NULL;
+    return route ? rmq_route_reader(route, tap->queue.broker, tap->queue.id, 0) : NULL;
 }
 
 static int64_t request_timeout(const rmq_tap *tap)
@@ -54,7 +54,7 @@ static void ask_offset(rmq_tap *tap, int code, const char *address)
     (void)snprintf(time, sizeof time, "%" PRId64, tap->consumer->config.start_ms);
     const rmq_field fields[] = {
         FIELD("topic", tap->sub->wire),      FIELD("queueId", id),
-        FIELD("bname", tap->queue.broker),   FIELD("consumerGroup", tap->consumer->group),
+        FIELD("bname", rmq_tap_broker(tap)), FIELD("consumerGroup", tap->consumer->group),
         FIELD("setZeroIfNotFound", "false"),
     };
     const rmq_field by_time[] = {
@@ -164,7 +164,7 @@ static void on_offset(void *arg, const rmq_reply *reply)
 
 void rmq_tap_locate(rmq_tap *tap, const rmq_route *route)
 {
-    const char *address = rmq_route_reader(route, tap->queue.broker, 0);
+    const char *address = rmq_route_reader(route, tap->queue.broker, tap->queue.id, 0);
     rc_error err = {0};
 
     if (address) {
@@ -190,7 +190,7 @@ static void send_commit(rmq_tap *tap, const char *address, int64_t offset, rmq_r
         FIELD("topic", tap->sub->wire),
         FIELD("queueId", id),
         FIELD("commitOffset", text),
-        FIELD("bname", tap->queue.broker),
+        FIELD("bname", rmq_tap_broker(tap)),
     };
     const rmq_request request = {.code = RMQ_UPDATE_CONSUMER_OFFSET,
                                  .fields = fields,

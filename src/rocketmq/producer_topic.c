@@ -52,16 +52,17 @@ static void release_found(struct found *found)
     free(found->brokers);
 }
 
-static void add_queues(struct found *found, const rmq_route *route, const char *broker, int64_t n)
+static void add_broker(struct found *found, const char *name, const char *address)
 {
-    const char *address = rmq_route_master(route, broker);
-    int32_t id;
-
-    if (!address)
-        return;
     found->brokers = rc_realloc(found->brokers, (found->broker_count + 1) * sizeof *found->brokers);
     found->brokers[found->broker_count++] =
-        (struct found_broker){rc_strdup(broker), rc_strdup(address)};
+        (struct found_broker){rc_strdup(name), rc_strdup(address)};
+}
+
+static void add_ids(struct found *found, const char *broker, int64_t n)
+{
+    int32_t id;
+
     for (id = 0; id < RC_MIN(n, (int64_t)found->at_most) && found->count < QUEUES_MAX; id++) {
         if (found->count == found->cap) {
             found->cap = found->cap ? found->cap * 2 : 16;
@@ -69,6 +70,28 @@ static void add_queues(struct found *found, const rmq_route *route, const char *
         }
         found->queues[found->count++] = (struct found_queue){rc_strdup(broker), id};
     }
+}
+
+static void add_queues(struct found *found, const rmq_route *route, const char *broker, int64_t n)
+{
+    const char *address = rmq_route_master(route, broker, -1);
+
+    if (!address)
+        return;
+    add_broker(found, broker, address);
+    add_ids(found, broker, n);
+}
+
+/* All queues of a logical broker, and the brokers they may be with. */
+static void add_logical(struct found *found, const rmq_route *route, const rmq_route_queues *queues)
+{
+    for (size_t i = 0; i < route->broker_count; i++) {
+        const rmq_route_broker *broker = &route->brokers[i];
+
+        if (broker->node_count > 0 && broker->nodes[0].id == 0)
+            add_broker(found, broker->name, broker->nodes[0].address);
+    }
+    add_ids(found, route->brokers[queues->broker].name, queues->write);
 }
 
 /* "broker-a:4;broker-b:2" instead of the queues of the route. */
@@ -101,7 +124,11 @@ static void use_route(void *arg, const rmq_route *route)
     for (i = 0; i < route->queue_count; i++) {
         const rmq_route_queues *queues = &route->queues[i];
 
-        if (queues->perm & RMQ_FOR_WRITING)
+        if (!(queues->perm & RMQ_FOR_WRITING))
+            continue;
+        if (route->brokers[queues->broker].leaders)
+            add_logical(found, route, queues);
+        else
             add_queues(found, route, route->brokers[queues->broker].name, queues->write);
     }
 }

@@ -75,6 +75,7 @@ static void trouble_over(rmq_tap *tap)
 {
     tap->backoff_ms = 0;
     tap->gone_answers = 0;
+    tap->doubt_ms = 0;
     if (!tap->troubled)
         return;
     tap->troubled = false;
@@ -217,14 +218,15 @@ static void on_pulled(void *arg, const rmq_reply *reply);
 static void send_pull(rmq_tap *tap, const rmq_route *route, const char *address)
 {
     rmq_consumer *consumer = tap->consumer;
-    const char *master = rmq_route_master(route, tap->queue.broker);
+    const char *master = rmq_route_master(route, tap->queue.broker, tap->queue.id);
+    const char *broker = rmq_route_name(route, tap->queue.broker, tap->queue.id);
     rmq_pull *pull = rc_calloc(1, sizeof *pull);
 
     pull->tap = tap;
     pull->offset = tap->pull_offset;
     pull->at_slave = !master || strcmp(master, address) != 0;
     const rmq_request request = {.code = RMQ_PULL_MESSAGE,
-                                 .fields = rmq_tap_form(tap),
+                                 .fields = rmq_tap_form(tap, broker),
                                  .field_count = RMQ_PULL_FIELDS,
                                  .timeout_ms = consumer->config.poll_ms + 10000,
                                  .done = on_pulled,
@@ -237,7 +239,7 @@ static void send_pull(rmq_tap *tap, const rmq_route *route, const char *address)
 
 static void pull_now(rmq_tap *tap, const rmq_route *route)
 {
-    const char *address = rmq_route_reader(route, tap->queue.broker, tap->node);
+    const char *address = rmq_route_reader(route, tap->queue.broker, tap->queue.id, tap->node);
     rc_error err = {0};
 
     if (address) {
@@ -439,22 +441,57 @@ static void again_at_once(rmq_tap *tap, const pulled *what, bool at_slave)
     rmq_tap_retry(tap, NULL);
 }
 
+/* Is it too early to believe that our offset is not there? What a slave says of it decides nothing:
+ * the master is asked. A master may be behind, too: it has stored what it has not indexed yet, and
+ * its slave, who gets the stored bytes at once, may have shown it to us already; so may the master
+ * itself have done before it was killed. That the queue begins later needs no doubt. */
+static bool doubtful(rmq_tap *tap, const pulled *what, bool at_slave)
+{
+    int64_t now = rmq_now_ms();
+
+    if (at_slave)
+        return true;
+    if (what->next >= tap->pull_offset)
+        return false;
+    if (!tap->doubt_ms)
+        tap->doubt_ms = now;
+    return now - tap->doubt_ms < tap->consumer->config.lost_ms;
+}
+
+/* The first time in silence: a master that is behind is so for milliseconds. */
+static void doubt(rmq_tap *tap, const pulled *what, bool at_slave)
+{
+    bool first = tap->backoff_ms == 0;
+    rc_error err = {0};
+
+    if (at_slave) {
+        (void)rc_fail_retriable(&err, OMC_EAGAIN,
+                                "the slave has messages from offset %" PRId64 " to %" PRId64
+                                " only; waiting until it has more, or the master is back",
+                                what->min, what->max);
+        tap->node = 0;
+        tap->fresh_route = true;
+    } else {
+        (void)rc_fail_retriable(&err, OMC_EAGAIN,
+                                "the broker shows messages up to offset %" PRId64
+                                " only; it may be behind with its index, and is asked again for "
+                                "%" PRId64 " ms before this is believed",
+                                what->max, tap->consumer->config.lost_ms);
+    }
+    rmq_tap_retry(tap, first && !at_slave ? NULL : &err);
+}
+
 static void moved(rmq_tap *tap, const pulled *what, bool at_slave, rc_slice remark)
 {
     const char *cure = tap->consumer->group_mode ? "" : "; seek to go on";
+    bool reset = omc_slice_is(remark, "OFFSET_RESET");
     rc_error err = {0};
 
-    if (at_slave && what->min >= 0 && tap->pull_offset >= what->min) {
-        (void)rc_fail_retriable(&err, OMC_EAGAIN,
-                                "the slave has messages up to offset %" PRId64
-                                " only; waiting until it has more, or the master is back",
-                                what->max);
-        tap->node = 0;
-        tap->fresh_route = true;
-        rmq_tap_retry(tap, &err);
+    if (!reset && doubtful(tap, what, at_slave)) {
+        doubt(tap, what, at_slave);
         return;
     }
-    if (omc_slice_is(remark, "OFFSET_RESET"))
+    if (reset)
         (void)rc_fail(&err, OMC_ENOTFOUND,
                       "an administrator has reset topic %s, queue %d of broker %s for group %s "
                       "from offset %" PRId64 " to %" PRId64 "%s",
@@ -492,6 +529,7 @@ static void refused(rmq_tap *tap, const rmq_header *header, bool at_slave)
     rc_error err = {0};
 
     fail_pull(tap, header, &err);
+    tap->doubt_ms = 0;
     if (tap->node != 0)
         tap->no_slave_ms = rmq_now_ms() + RMQ_SLAVE_AGAIN_MS;
     tap->node = 0;
@@ -540,16 +578,16 @@ static void unreachable(rmq_tap *tap, const rc_error *why)
     rmq_route *route = rmq_route_known(tap->consumer->client, tap->sub->wire);
 
     tap->fresh_route = true;
+    tap->doubt_ms = 0; /* it may have to start, and count, again */
     if (tap->node != 0) {
         tap->no_slave_ms = rmq_now_ms() + RMQ_SLAVE_AGAIN_MS;
         tap->node = 0;
     } else if (tap->consumer->config.read_slaves && route) {
-        for (size_t i = 0; i < route->broker_count; i++) {
-            const rmq_route_broker *broker = &route->brokers[i];
+        const rmq_route_broker *broker =
+            rmq_route_leader_of(route, tap->queue.broker, tap->queue.id);
 
-            if (strcmp(broker->name, tap->queue.broker) == 0 && broker->node_count > 1)
-                tap->node = broker->nodes[broker->node_count - 1].id;
-        }
+        if (broker && broker->node_count > 1)
+            tap->node = broker->nodes[broker->node_count - 1].id;
     }
     rmq_tap_retry(tap, why);
 }

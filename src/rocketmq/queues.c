@@ -54,7 +54,7 @@ static int32_t count_of(const rmq_route *route, size_t i, enum rmq_route_for wha
         return 0;
     if (what == RMQ_FOR_READING)
         return queues->read;
-    if (broker->nodes[0].id != 0)
+    if (!broker->leaders && broker->nodes[0].id != 0)
         return 0; /* Without a master nothing can be written. */
     return route->order_conf ? ordered_count(route, broker->name) : queues->write;
 }

@@ -211,6 +211,8 @@ static void on_closed(void *arg, const rc_error *why)
     remote->dropped = remote->draining = false;
     free(RC_TAKE(remote->drop_why));
     set_text(&remote->last_why, reason);
+    /* A server that was reached once with these settings is so again, some time. */
+    remote->last_flags = remote->since_ms ? OMC_ERR_RETRIABLE : why->flags & OMC_ERR_RETRIABLE;
     rmq_remote_read_reset(remote);
     if (was_up)
         remote->config.stats->disconnects++;
@@ -218,11 +220,13 @@ static void on_closed(void *arg, const rc_error *why)
         back_off(remote);
     if (remote->closing) {
         rmq_calls_fail_sent(remote, OMC_ECANCELED, "the client was closed");
-        rmq_calls_fail_waiting(remote, OMC_ECANCELED, "the client was closed");
+        rmq_calls_fail_waiting(remote, OMC_ECANCELED, 0, "the client was closed");
     } else {
         rmq_calls_fail_sent(remote, OMC_EIO, reason);
         if (!ours)
-            rmq_calls_fail_waiting(remote, OMC_ECONNECT, reason);
+            /* Hung up on in the handshake: somebody is there, and may not want us. */
+            rmq_calls_fail_waiting(remote, !was_up && why->code == OMC_EIO ? OMC_EIO : OMC_ECONNECT,
+                                   remote->last_flags, reason);
         tell_lost(remote, was_up, reason);
         if (remote->waiting && remote->state == RMQ_DOWN)
             connect_now(remote);
@@ -259,8 +263,9 @@ static void connect_now(rmq_remote *remote)
         return;
     }
     set_text(&remote->last_why, err.msg);
+    remote->last_flags = OMC_ERR_RETRIABLE; /* a broker may register a better address */
     back_off(remote);
-    rmq_calls_fail_waiting(remote, OMC_ECONNECT, err.msg);
+    rmq_calls_fail_waiting(remote, OMC_ECONNECT, remote->last_flags, err.msg);
     tell_soon(remote);
 }
 
@@ -301,7 +306,7 @@ void rmq_remote_call(rmq_remote *remote, const rmq_request *request)
         rmq_call_fail(call, OMC_ECANCELED, 0, "the client was closed");
         tell_soon(remote);
     } else if (!remote->conn && remote->failures && rmq_remote_now() < remote->retry_at_ms) {
-        rmq_call_fail(call, OMC_ECONNECT, OMC_ERR_RETRIABLE, remote->last_why);
+        rmq_call_fail(call, OMC_ECONNECT, remote->last_flags, remote->last_why);
         tell_soon(remote);
     } else {
         DL_APPEND(remote->waiting, call);
@@ -407,7 +412,7 @@ void rmq_remote_close(rmq_remote *remote, void (*closed)(void *arg), void *arg)
     remote->closing = true;
     remote->closed = closed;
     remote->closed_arg = arg;
-    rmq_calls_fail_waiting(remote, OMC_ECANCELED, "the client was closed");
+    rmq_calls_fail_waiting(remote, OMC_ECANCELED, 0, "the client was closed");
     if (remote->conn)
         rc_conn_close(remote->conn);
     tell_soon(remote);

@@ -72,8 +72,9 @@ rmq_remote *rmq_remote_new(const rmq_remote_config *config);
 void rmq_remote_close(rmq_remote *remote, void (*closed)(void *arg), void *arg);
 
 /** Sends a request; connects first when needed (failed connects back off 100 ms to 5 s; calls
- *  meanwhile fail at once with the last reason, marked retriable). At most 65,536 unanswered, else
- *  done gets OMC_EAGAIN. */
+ *  meanwhile fail at once with the last reason, marked retriable unless nothing was ever reached
+ *  there and a certificate is wrong). At most 65,536 unanswered, else done gets
+ *  OMC_EAGAIN. */
 void rmq_remote_call(rmq_remote *remote, const rmq_request *request);
 /** A call that timed out: close its connection so that nothing late can be done on it by the peer
  *  after we have counted down; all others on it fail with UNKNOWN_OUTCOME. */

@@ -288,10 +288,10 @@ void rmq_call_fail(rmq_call *call, int code, uint32_t flags, const char *reason)
     DL_APPEND(remote->failed, call);
 }
 
-void rmq_calls_fail_waiting(rmq_remote *remote, int code, const char *reason)
+void rmq_calls_fail_waiting(rmq_remote *remote, int code, uint32_t flags, const char *reason)
 {
     while (remote->waiting)
-        rmq_call_fail(remote->waiting, code, code == OMC_ECANCELED ? 0 : OMC_ERR_RETRIABLE, reason);
+        rmq_call_fail(remote->waiting, code, flags, reason);
 }
 
 void rmq_calls_fail_sent(rmq_remote *remote, int code, const char *reason)

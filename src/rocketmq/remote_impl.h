@@ -78,7 +78,8 @@ struct rmq_remote {
     int64_t retry_at_ms;
     int failures;
     char *drop_why;
-    char *last_why; /* Reason of the last failure. */
+    char *last_why;      /* Reason of the last failure. */
+    uint32_t last_flags; /* Of that failure: OMC_ERR_RETRIABLE, or not. */
     size_t answers_unwritten;
 
     /* Calls. */
@@ -117,7 +118,7 @@ void rmq_call_reply(rmq_call *call, const rmq_frame *frame, rmq_block *block);
 /** Ends it with an error that rmq_calls_tell() tells. `reason` is copied. */
 void rmq_call_fail(rmq_call *call, int code, uint32_t flags, const char *reason);
 /** Fails calls: all that wait, and / or all that the connection has. */
-void rmq_calls_fail_waiting(rmq_remote *remote, int code, const char *reason);
+void rmq_calls_fail_waiting(rmq_remote *remote, int code, uint32_t flags, const char *reason);
 void rmq_calls_fail_sent(rmq_remote *remote, int code, const char *reason);
 /** Tells the failures known now; those that callbacks add come later. */
 void rmq_calls_tell(rmq_remote *remote);

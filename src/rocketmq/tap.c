@@ -65,8 +65,9 @@ void rmq_tap_unref(rmq_tap *tap)
 /* ---- the form of its pulls --------------------------------------------------------------------
  */
 
-/* The fields of a tap's pulls; of them only the offset changes. */
-enum { PULL_GROUP, PULL_TOPIC, PULL_QUEUE, PULL_OFFSET };
+/* The fields of a tap's pulls; of them only the offset changes, and the broker when the queue
+ * moves. */
+enum { PULL_GROUP, PULL_TOPIC, PULL_QUEUE, PULL_OFFSET, PULL_BROKER = RMQ_PULL_FIELDS - 1 };
 
 static void make_form(rmq_tap *tap)
 {
@@ -91,23 +92,30 @@ static void make_form(rmq_tap *tap)
         FIELD("subVersion", tap->sub->version),
         FIELD("expressionType", tap->sub->filter == RMQ_FILTER_SQL92 ? "SQL92" : "TAG"),
         FIELD("maxMsgBytes", consumer->pull_bytes),
-        FIELD("bname", tap->queue.broker),
+        [PULL_BROKER] = FIELD("bname", ""),
     };
 #undef FIELD
     _Static_assert(sizeof fields == sizeof form->fields, "rmq_pull_form has all of them");
     memcpy(form->fields, fields, sizeof fields);
 }
 
-const rmq_field *rmq_tap_form(rmq_tap *tap)
+const rmq_field *rmq_tap_form(rmq_tap *tap, const char *broker)
 {
     rmq_pull_form *form = &tap->form;
     int digits = snprintf(form->offset, sizeof form->offset, "%" PRId64, tap->pull_offset);
 
     form->fields[PULL_OFFSET].value = omc_slice_of(form->offset, (size_t)digits);
+    form->fields[PULL_BROKER].value = omc_slice_str(broker);
     return form->fields;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
+
+const char *rmq_tap_broker(const rmq_tap *tap)
+{
+    return rmq_route_name(rmq_route_known(tap->consumer->client, tap->sub->wire), tap->queue.broker,
+                          tap->queue.id);
+}
 
 rmq_tap *rmq_tap_find(rmq_consumer *consumer, const char *topic, const char *broker, int32_t id)
 {
@@ -158,6 +166,7 @@ void rmq_tap_silence(rmq_tap *tap)
     tap->due_ms = 0;
     tap->backoff_ms = 0;
     tap->gone_answers = 0;
+    tap->doubt_ms = 0;
     pthread_mutex_lock(&tap->consumer->mu);
     rmq_tap_drop_portions(tap);
     rmq_tap_unstall(tap);

@@ -8,6 +8,7 @@
 
 #include "record/json.h"
 #include "record/value.h"
+#include "worker/topic.h"
 
 #define PREFIX "__connect.errors."
 #define CONTEXT_PAIRS 10
@@ -23,21 +24,21 @@ struct rc_dead_letter {
 };
 
 int rc_dead_letter_open(rc_log *log, const rc_connector_options *options, const char *connector,
-                        int task, bool create, rc_clock *clock, rc_dead_letter **ret, rc_error *err)
+                        int task, const rc_worker_config *config, rc_clock *clock,
+                        rc_dead_letter **ret, rc_error *err)
 {
+    const rc_topic_wish wish = {
+        .name = options->dlq_topic,
+        .key = "errors.deadletterqueue.topic.name",
+        .queues = config->auto_create_topics ? (int32_t)options->dlq_queues : 0,
+        .again_ms = config->restart_delay_max_ms,
+    };
     rc_topic *topic;
     rc_dead_letter *letters;
-    int r = rc_log_topic(log, options->dlq_topic, create ? (int32_t)options->dlq_queues : 0, &topic,
-                         err);
+    int r = rc_task_topic(log, &wish, &topic, err);
 
-    if (r == -OMC_ENOTFOUND)
-        return rc_fail(err, OMC_ENOTFOUND,
-                       "dead-letter topic '%s' (errors.deadletterqueue.topic.name) does not exist "
-                       "and autoCreateTopicEnable=false: create the topic first",
-                       options->dlq_topic);
     if (r < 0)
-        return rc_wrap(err, r, "open dead-letter topic '%s' (errors.deadletterqueue.topic.name)",
-                       options->dlq_topic);
+        return r;
     letters = rc_calloc(1, sizeof *letters);
     letters->topic = topic;
     letters->options = options;

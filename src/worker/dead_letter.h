@@ -8,6 +8,7 @@
 
 #include "log/log.h"
 #include "worker/errors.h"
+#include "worker/worker_config.h"
 
 /** A record that could not be processed. */
 typedef struct rc_failure {
@@ -23,10 +24,11 @@ typedef struct rc_failure {
 
 typedef struct rc_dead_letter rc_dead_letter;
 
-/** Opens (creates) the topic of `errors.deadletterqueue.topic.name`. */
+/** Opens (creates, if `config` allows that) the topic of `errors.deadletterqueue.topic.name`.
+ *  Errors as of rc_task_topic(). */
 int rc_dead_letter_open(rc_log *log, const rc_connector_options *options, const char *connector,
-                        int task, bool create, rc_clock *clock, rc_dead_letter **ret,
-                        rc_error *err);
+                        int task, const rc_worker_config *config, rc_clock *clock,
+                        rc_dead_letter **ret, rc_error *err);
 void rc_dead_letter_close(rc_dead_letter *letters);
 /** Encodes the failed record into `append` (of the caller's writer). */
 int rc_dead_letter_add(rc_dead_letter *letters, rc_append *append, const rc_failure *failure,

@@ -11,6 +11,7 @@
 
 #include "base/diag.h"
 #include "record/json.h"
+#include "worker/topic.h"
 
 /* How often the topics of a shared log are looked at for new queues. */
 #define LOOK_NS (INT64_C(30) * 1000000000)
@@ -70,15 +71,15 @@ static int add_topic(rc_sink *s, const char *name, int *number, rc_error *err)
 {
     rc_task *task = s->task;
     const rc_worker_config *config = task->setup.worker_config;
+    const rc_topic_wish wish = {
+        .name = name,
+        .key = "connect.topicnames",
+        .queues = config->auto_create_topics ? (int32_t)config->log_queues : 0,
+        .again_ms = config->restart_delay_max_ms,
+    };
     rc_topic *topic;
-    int r = rc_log_topic(task->log, name,
-                         config->auto_create_topics ? (int32_t)config->log_queues : 0, &topic, err);
+    int r = rc_task_topic(task->log, &wish, &topic, err);
 
-    if (r == -OMC_ENOTFOUND)
-        return rc_fail(err, OMC_ENOTFOUND,
-                       "topic '%s' (connect.topicnames) does not exist and "
-                       "autoCreateTopicEnable=false: create it first",
-                       name);
     if (r == 0) {
         s->topics = rc_realloc(s->topics, (s->topic_count + 1) * sizeof *s->topics);
         s->topics[s->topic_count++] = topic;

@@ -7,29 +7,25 @@
 
 #include "base/utf8.h"
 #include "record/json.h"
+#include "worker/topic.h"
 
 #define PARTITIONS_LOOKED_AT 64
 
 /* NULL with err filled when there is no such topic and none may be created. */
 static rc_known_topic *open_topic(rc_source *s, const char *name, rc_error *err)
 {
-    rc_task *task = s->task;
-    int32_t queues = task->setup.worker_config->auto_create_topics
-                         ? (int32_t)task->setup.worker_config->log_queues
-                         : 0;
+    const rc_worker_config *config = s->task->setup.worker_config;
+    const rc_topic_wish wish = {
+        .name = name,
+        .queues = config->auto_create_topics ? (int32_t)config->log_queues : 0,
+        .again_ms = config->restart_delay_max_ms,
+    };
     rc_known_topic *known;
     rc_topic *topic;
-    int r;
 
     HASH_FIND_STR(s->topics, name, known);
     if (!known) {
-        r = rc_log_topic(task->log, name, queues, &topic, err);
-        if (r == -OMC_ENOTFOUND)
-            (void)rc_fail(err, OMC_ENOTFOUND,
-                          "topic '%s' does not exist and autoCreateTopicEnable=false: create the "
-                          "topic or set autoCreateTopicEnable=true in the worker's configuration",
-                          name);
-        if (r < 0)
+        if (rc_task_topic(s->task->log, &wish, &topic, err) < 0)
             return NULL;
         known = rc_calloc(1, sizeof *known);
         known->name = rc_strdup(name);

@@ -335,8 +335,7 @@ static int open_parts(rc_task *task, rc_error *err)
         r = rc_chain_new(&finder, task->config.raw, &task->chain, err);
     if (r == 0 && options->dlq_topic[0])
         r = rc_dead_letter_open(task->log, options, task->setup.connector, task->setup.id,
-                                task->setup.worker_config->auto_create_topics, task->clock,
-                                &task->dead_letter, err);
+                                task->setup.worker_config, task->clock, &task->dead_letter, err);
     return r;
 }
 

@@ -93,6 +93,10 @@ static const omc_option rows[] = {
            "RocketMQ topic in which positions of sources are kept, in the Java runtime's format."),
     RANGE("operationTimeout", DURATION_MS, "3000", request_timeout_ms, 100, DAY_MS,
           "Longest time one request to RocketMQ may take before it is tried again."),
+    RANGE("log.wait.max", DURATION_MS, "0", log_wait_ms, 0, 3650 * DAY_MS,
+          "How long a worker that starts waits for a RocketMQ cluster that does not answer, before it "
+          "ends with status 4; 0 = no limit. Meanwhile it is not ready: REST answers 503 with the "
+          "reason."),
     OPTION("log.dir", STRING, NULL, log_dir,
            "Folder of the embedded log. Default: log in storePathRootDir."),
     RANGE("log.keep.bytes", SIZE, "0", log_keep_bytes, 0, INT64_MAX,

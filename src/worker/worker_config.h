@@ -20,6 +20,7 @@ typedef struct rc_worker_config {
     const char *value_converter;    /**< valueConverter */
     const char *log;                /**< log = auto | embedded | rocketmq */
     const char *namesrv_addr;       /**< namesrvAddr, else environment NAMESRV_ADDR */
+    int64_t log_wait_ms;            /**< log.wait.max, 0 = unlimited */
     const char *log_dir;            /**< log.dir; default <storePathRootDir>/log */
     int64_t log_keep_bytes;         /**< log.keep.bytes, 0 = unlimited */
     int64_t log_keep_ms;            /**< log.keep.time, 72h */

@@ -204,6 +204,7 @@ static void free_all(fakemq *mq)
     while (mq->members)
         member_remove(mq, &mq->members);
     SSL_CTX_free(mq->tls);
+    mappings_free(mq);
     free(mq->servers);
     free(mq->brokers);
     free(mq->rules);
@@ -254,6 +255,27 @@ void fakemq_topic(fakemq *mq, const char *topic, int queues)
 {
     for (int k = 0; k < mq->broker_count; k++)
         fakemq_topic_on(mq, topic, mq->brokers[k].name, queues);
+}
+
+struct place {
+    const char *topic, *broker;
+    int total, id, local;
+    int64_t delta;
+};
+
+static void place_op(fakemq *mq, void *arg)
+{
+    const struct place *p = arg;
+
+    mapping_place(mq, p->topic, p->total, p->id, find_broker(mq, p->broker), p->local, p->delta);
+}
+
+void fakemq_place(fakemq *mq, const char *topic, int total, int id, const char *broker, int local,
+                  int64_t delta)
+{
+    struct place place = {topic, broker, total, id, local, delta};
+
+    in_thread(mq, place_op, &place);
 }
 
 void fakemq_topic_perm(fakemq *mq, const char *topic, const char *broker, int perm)

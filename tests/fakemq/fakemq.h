@@ -45,6 +45,10 @@ const char *fakemq_namesrv(fakemq *mq);
 void fakemq_topic(fakemq *mq, const char *topic, int queues); /**< On all brokers. */
 void fakemq_topic_on(fakemq *mq, const char *topic, const char *broker,
                      int queues); /**< 0 = gone */
+/** Makes the topic, which is there, a static one of `total` queues, and puts queue `id` of it on a
+ *  broker, as its own queue `local`, whose offsets get `delta` added; from another broker too. */
+void fakemq_place(fakemq *mq, const char *topic, int total, int id, const char *broker, int local,
+                  int64_t delta);
 void fakemq_topic_perm(fakemq *mq, const char *topic, const char *broker, int perm);
 /** What 26 tells; "maxMessageSize" also counts. Values of a stock broker stand there. */
 void fakemq_broker_config(fakemq *mq, const char *broker, const char *key, const char *value);
@@ -102,7 +106,8 @@ void fakemq_truncate(fakemq *mq, const char *topic, const char *broker, int queu
 void fakemq_trim(fakemq *mq, const char *topic, const char *broker, int queue, int64_t offset);
 
 /** While hidden, what comes into the queue is stored and answered, but consumers do not see it, and
- *  neither does GET_MAX_OFFSET without committed=false: a broker that is behind with its index. */
+ *  neither does GET_MAX_OFFSET without committed=false: a broker that is behind with its index. Its
+ *  slave is not, and shows all to those who pull there. */
 void fakemq_hide(fakemq *mq, const char *topic, const char *broker, int queue, bool hidden);
 
 /* ---- what there is --------------------------------------------------------------------------- */

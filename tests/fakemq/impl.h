@@ -119,7 +119,7 @@ static inline int64_t queue_end(const struct queue *queue)
 {
     return queue->min + queue->count;
 }
-/** Up to where consumers see: brokers index what they have stored a little later. */
+/** Up to where the master's consumers see: brokers index what they have stored a little later. */
 static inline int64_t queue_max(const struct queue *queue)
 {
     return queue->hiding ? RC_MAX(queue->shown, queue->min) : queue_end(queue);
@@ -172,6 +172,9 @@ struct request {
     enum state state;
     int64_t due_ns; /* Of HELD, PARKED and REPLYING. */
     bool expired;   /* A pull whose suspension is over. */
+    bool mapped;    /* Of a static topic: its queue and offsets are this broker's own now. */
+    int global;     /* The queue as the client knows it, */
+    int64_t delta;  /* and how much higher the client's offsets are. */
     rc_buf reply;
     struct request *next;
 };
@@ -207,6 +210,19 @@ struct op {
     void *arg;
     bool done;
 };
+/** Where a queue of a static topic is. */
+struct mapped {
+    struct broker *broker;
+    int local;
+    int64_t delta;
+};
+struct mapping {
+    char *topic;
+    int total;
+    int64_t epoch;
+    struct mapped at[64];
+    struct mapping *next;
+};
 struct fakemq {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* Something was handled, or an op is done. */
@@ -229,6 +245,7 @@ struct fakemq {
     struct logged *log;
     size_t log_count, log_cap;
     struct member *members;
+    struct mapping *mappings;
     struct asked *asked;
     size_t asked_count;
     struct {
@@ -253,6 +270,18 @@ void server_listen(struct server *server);
 void server_unlisten(struct server *server);
 void conn_reset(struct conn *conn);
 void *serve(void *arg);
+
+/* ---- static topics (mapping.c) ----------------------------------------------------------------
+ */
+
+struct mapping *mapping_find(fakemq *mq, const char *topic);
+void mapping_place(fakemq *mq, const char *topic, int total, int id, struct broker *broker,
+                   int local, int64_t delta);
+void mapping_write(fakemq *mq, rc_buf *out, const char *topic);
+/** Makes queue and offsets of a request the broker's own; false when it is answered. */
+bool mapping_apply(struct request *request);
+void mapping_answer(const struct request *request, struct fields *fields);
+void mappings_free(fakemq *mq);
 
 /* ---- requests (fault.c, handlers) ------------------------------------------------------------ */
 

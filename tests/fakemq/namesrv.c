@@ -72,8 +72,10 @@ void route_topic(struct request *request)
                     "https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.",
                     name);
     } else {
-        rc_buf_printf(&body, "{\"brokerDatas\":[%s],\"filterServerTable\":{},\"queueDatas\":[%s]}",
+        rc_buf_printf(&body, "{\"brokerDatas\":[%s],\"filterServerTable\":{},\"queueDatas\":[%s]",
                       brokers.data, queues.data);
+        mapping_write(mq, &body, name);
+        rc_buf_str(&body, "}");
         answer_json(request, &body);
     }
     rc_buf_release(&brokers);

@@ -137,6 +137,12 @@ static struct queue *find_queue(struct request *request)
     return NULL;
 }
 
+/** End of what this server shows to consumers. */
+static int64_t shown_end(const struct request *request, const struct queue *queue)
+{
+    return request->server->role == SLAVE ? queue_end(queue) : queue_max(queue);
+}
+
 static void answer_pull(struct request *request, const struct queue *queue, int code,
                         const char *status, int64_t next, rc_buf *body)
 {
@@ -145,7 +151,7 @@ static void answer_pull(struct request *request, const struct queue *queue, int 
     fields_add(&fields, "suggestWhichBrokerId", "%d", request->server->broker->suggest);
     fields_add(&fields, "groupSysFlag", "0");
     fields_add(&fields, "nextBeginOffset", "%lld", (long long)next);
-    fields_add(&fields, "maxOffset", "%lld", (long long)queue_max(queue));
+    fields_add(&fields, "maxOffset", "%lld", (long long)shown_end(request, queue));
     fields_add(&fields, "minOffset", "%lld", (long long)queue->min);
     fields_add(&fields, "topicSysFlag", "0");
     answer(request, code, status, &fields, body ? body->data : NULL, body ? body->len : 0);
@@ -158,7 +164,7 @@ static void answer_found(struct request *request, const struct queue *queue, int
     struct broker *broker = request->server->broker;
     struct topic *topic = topic_find(broker, field(request, "topic"));
     int64_t max_count = RC_MIN(number(request, "maxMsgNums"), MAX_COUNT), count = 0;
-    int64_t last = RC_MIN(queue_max(queue), offset + MAX_LOOKED_AT);
+    int64_t last = RC_MIN(shown_end(request, queue), offset + MAX_LOOKED_AT);
     rc_buf body = RC_BUF(2 * MAX_FRAME);
 
     for (; offset < last; offset++) {
@@ -193,7 +199,7 @@ static void answer_nothing(struct request *request, const struct queue *queue, c
 static void pull_from(struct request *request, const struct queue *queue,
                       const struct filter *filter)
 {
-    int64_t offset = number(request, "queueOffset"), max = queue_max(queue);
+    int64_t offset = number(request, "queueOffset"), max = shown_end(request, queue);
 
     if (max == 0 && offset == 0)
         answer_nothing(request, queue, "NO_MESSAGE_IN_QUEUE", 0);
@@ -240,7 +246,7 @@ static bool anything_new(struct request *request)
     struct queue *queue = &topic->at[number(request, "queueId")];
     int64_t offset = number(request, "queueOffset");
     struct filter filter = {0};
-    bool found = offset < queue->min || offset > queue_max(queue);
+    bool found = offset < queue->min || offset > shown_end(request, queue);
 
     if (number(request, "sysFlag") & PULL_SUBSCRIPTION) {
         filter = filter_of_text(field(request, "subscription"));
@@ -249,7 +255,7 @@ static bool anything_new(struct request *request)
             filter_of_subscription(subscription_find(request->mq, request->server,
                                                      field(request, "consumerGroup"), topic->name));
     }
-    for (; !found && offset < queue_max(queue); offset++)
+    for (; !found && offset < shown_end(request, queue); offset++)
         found = passes(&filter, queue->at[offset - queue->min]);
     filter_free(&filter);
     return found;

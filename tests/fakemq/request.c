@@ -332,7 +332,7 @@ void request_run(struct request *request)
         if (handlers[k].code != request->header.code ||
             !(handlers[k].where & (int)request->server->role))
             continue;
-        if (check_fields(request, handlers[k].required))
+        if (check_fields(request, handlers[k].required) && mapping_apply(request))
             handlers[k].run(request);
         return;
     }

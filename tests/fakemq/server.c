@@ -389,6 +389,7 @@ void answer(struct request *request, int code, const char *remark, struct fields
                             {0}};
 
     if (fields) {
+        mapping_answer(request, fields);
         header.fields = *fields;
         *fields = (struct fields){0};
     }

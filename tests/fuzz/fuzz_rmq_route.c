@@ -4,15 +4,25 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void look_at_queue(const rmq_route *route, const char *broker, int32_t queue)
+{
+    const char *master = rmq_route_master(route, broker, queue);
+    const char *reader = rmq_route_reader(route, broker, queue, 1);
+    const rmq_route_broker *leader = rmq_route_leader_of(route, broker, queue);
+
+    RC_ASSERT(!master || (strlen(master) > 0 && reader));
+    RC_ASSERT(!leader || !leader->leaders); /* a logical broker never leads */
+    RC_ASSERT(strlen(rmq_route_name(route, broker, queue)) > 0);
+}
+
 static void look_at(const rmq_route *route)
 {
     for (size_t i = 0; i < route->broker_count; i++) {
         const rmq_route_broker *broker = &route->brokers[i];
-        const char *master = rmq_route_master(route, broker->name);
-        const char *reader = rmq_route_reader(route, broker->name, 1);
 
-        RC_ASSERT(i == 0 || strcmp(route->brokers[i - 1].name, broker->name) <= 0);
-        RC_ASSERT(!master || (strlen(master) > 0 && reader));
+        RC_ASSERT(i == 0 || strcmp(route->brokers[i - 1].name, broker->name) < 0);
+        for (int32_t queue = -1; queue <= RC_MIN(broker->leader_count, 16); queue++)
+            look_at_queue(route, broker->name, queue);
     }
     for (size_t i = 0; i < route->queue_count; i++) {
         const rmq_route_queues *queues = &route->queues[i];

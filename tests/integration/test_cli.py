@@ -123,7 +123,8 @@ def test_config_strict_false_warns_and_goes_on(make_worker):
 def test_exit_4_when_no_name_server_answers(cli, tmp_path):
     address = f"127.0.0.1:{closed_port()}"
     (tmp_path / "w.conf").write_text(
-        f"namesrvAddr={address}\nstorePathRootDir={tmp_path}/store\nhttpPort=0\n")
+        f"namesrvAddr={address}\nstorePathRootDir={tmp_path}/store\nhttpPort=0\n"
+        "log.wait.max=500ms\n")
     result = cli("standalone", "-c", tmp_path / "w.conf")
     assert result.code == 4 and address in result.err, result
 

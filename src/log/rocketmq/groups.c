@@ -30,8 +30,9 @@ int rc_rmq_group_ready(rc_rocketmq *log, const char *group, rc_error *err)
     if (known)
         return 0;
     r = rmq_group_create(log->client, group, err);
-    if (r == -OMC_EACCES) {
-        rc_warn("rocketmq", "group '%s' may not be created, it should exist already: %s", group,
+    /* The second is a proxy's word: it makes neither topics nor groups. */
+    if (r == -OMC_EACCES || r == -OMC_EUNSUPPORTED) {
+        rc_warn("rocketmq", "group '%s' cannot be created, it should exist already: %s", group,
                 err ? err->msg : "");
         r = 0;
     }

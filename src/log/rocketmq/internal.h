@@ -474,6 +474,7 @@ struct rc_rocketmq {
     rc_clock *clock;
     char *position_topic;
     bool create_topics;
+    const atomic_bool *cancel; /**< While it opens: give up. */
     int64_t tail_ms;
     /** After a process has been killed its kernel may go on sending for the TCP user timeout (2 s),
      *  and the broker's queue comes on top (ownership rules, D_tail). */
@@ -493,6 +494,8 @@ struct rc_rocketmq {
     _Atomic int64_t appended; /**< Messages stored. */
     _Atomic int64_t sends;
 };
+/** @return 0, or -OMC_ECANCELED when nobody waits for the log to open any more. */
+int rc_rmq_canceled(const rc_rocketmq *log, rc_error *err);
 static inline rc_rocketmq *rc_rocketmq_of(rc_log *log)
 {
     return RC_CONTAINER(log, rc_rocketmq, pub);

@@ -280,7 +280,9 @@ static int read_to_end(rc_position_table *table, rc_error *err)
     for (int32_t i = 0; r == 0 && i < table->topic->count; i++)
         r = rmq_offset_max(log->client, &table->topic->queues[i], &ends[i], err);
     while (r == 0 && !reached(table, ends)) {
-        r = read_some(table, err);
+        r = rc_rmq_canceled(log, err);
+        if (r == 0)
+            r = read_some(table, err);
         if (r == 0 && !reached(table, ends) && rc_mono_ms(log->clock) > deadline)
             return rc_fail_retriable(err, OMC_ETIMEDOUT,
                                      "positions in topic '%s' could not be read to the end within "
@@ -307,7 +309,9 @@ static int add_queues(rc_position_table *table, rc_error *err)
 
     table->next = rc_calloc((size_t)topic->count, sizeof *table->next);
     for (int32_t i = 0; r == 0 && i < topic->count; i++) {
-        r = rmq_offset_min(table->log->client, &topic->queues[i], &table->next[i], err);
+        r = rc_rmq_canceled(table->log, err);
+        if (r == 0)
+            r = rmq_offset_min(table->log->client, &topic->queues[i], &table->next[i], err);
         if (r == 0)
             r = rmq_consumer_add(table->consumer, &topic->queues[i], table->next[i], err);
     }
@@ -327,10 +331,10 @@ int rc_position_table_open(rc_rocketmq *log, rc_position_table **ret, rc_error *
     r = rc_rmq_topic(&log->pub, log->position_topic, log->create_topics ? 1 : 0, &table->topic,
                      err);
     if (r == -OMC_ENOTFOUND && !log->create_topics)
-        r = rc_fail(err, OMC_ENOTFOUND,
-                    "topic '%s' (positionStoreTopic) does not exist and "
-                    "autoCreateTopicEnable=false: create it with 1 queue",
-                    log->position_topic);
+        r = rc_fail_retriable(err, OMC_ENOTFOUND,
+                              "topic '%s' (positionStoreTopic) does not exist and "
+                              "autoCreateTopicEnable=false: create it with 1 queue",
+                              log->position_topic);
     if (r == 0)
         r = rmq_consumer_open(log->client, &config, &table->consumer, err);
     if (r == 0)

@@ -320,6 +320,15 @@ static int wait_for_either(rc_reader *reader, int64_t deadline_ns)
     return rmq_consumer_wait(reader->consumer, reader->wake ? reader->wake->fd : -1, ms);
 }
 
+/* A queue is gone. Where topics are made by others, the topic may be made anew: whoever is started
+ * again finds it then. Where we make them, that would bring a topic back that somebody deleted. */
+static int queue_lost(const rc_reader *reader, rc_error *err)
+{
+    if (err->code == OMC_ENOTFOUND && !reader->log->create_topics)
+        err->flags |= OMC_ERR_RETRIABLE;
+    return -err->code;
+}
+
 /* One look at the consumer. @return 1 = reader->rest has something, 0, or negative. */
 static int look(rc_reader *reader, rc_error *err)
 {
@@ -337,7 +346,7 @@ static int look(rc_reader *reader, rc_error *err)
     if (r == RMQ_FETCH_MOVED)
         r = moved(&h->fetch, err);
     else if (r == RMQ_FETCH_QUEUE_LOST)
-        r = -err->code;
+        r = queue_lost(reader, err);
     if (h->fetch.internal)
         rmq_fetch_release(reader->consumer, &h->fetch);
     free(h);

@@ -151,6 +151,13 @@ static int open_lanes(rc_rocketmq *log, rc_error *err)
     return rmq_lanes_new(log->client, &config, &log->position_lanes, err);
 }
 
+int rc_rmq_canceled(const rc_rocketmq *log, rc_error *err)
+{
+    return log->cancel && atomic_load(log->cancel)
+               ? rc_fail(err, OMC_ECANCELED, "stopped while opening the log")
+               : 0;
+}
+
 int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *err)
 {
     rc_rocketmq *log = rc_calloc(1, sizeof *log);
@@ -161,6 +168,7 @@ int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *e
     log->clock = config->clock;
     log->position_topic = rc_strdup(config->position_topic);
     log->create_topics = config->create_topics;
+    log->cancel = config->cancel;
     log->tail_ms = config->tail_ms ? config->tail_ms : RC_TAIL_MS;
     log->dead_tail_ms = log->tail_ms + log->tail_ms / 2;
     log->lost_ms = 5 * log->tail_ms;
@@ -173,6 +181,8 @@ int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *e
     if (r == 0)
         r = open_lanes(log, err);
     if (r == 0)
+        r = rc_rmq_canceled(log, err);
+    if (r == 0)
         r = rc_position_table_open(log, &log->table, err);
     if (r == 0)
         r = rc_position_keeper_new(log, config->position_file, &log->keeper, err);
@@ -180,6 +190,7 @@ int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *e
         close_log(&log->pub);
         return rc_wrap(err, r, "RocketMQ at %s", config->client.namesrv);
     }
+    log->cancel = NULL;
     log->recovery = rc_recovery_new(log);
     *ret = &log->pub;
     return 0;

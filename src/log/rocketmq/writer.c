@@ -279,16 +279,21 @@ static int check_broker(rc_writer *writer, const char *broker, rc_error *err)
 {
     rmq_client *client = writer->log->client;
     rmq_cluster_info *info = NULL;
-    const char *master = NULL;
+    /* Queues of a static topic may be with any broker. */
+    const bool any = strncmp(broker, RMQ_LOGICAL_BROKER, strlen(RMQ_LOGICAL_BROKER)) == 0;
+    bool found = false;
     int r = rmq_cluster_info_get(client, &info, err);
 
-    for (size_t i = 0; r == 0 && i < info->count; i++)
-        if (info->brokers[i].id == 0 && strcmp(info->brokers[i].name, broker) == 0)
-            master = info->brokers[i].address;
-    if (r == 0 && !master)
+    for (size_t i = 0; r == 0 && i < info->count; i++) {
+        const rmq_broker_info *at = &info->brokers[i];
+
+        if (at->id != 0 || !(any || strcmp(at->name, broker) == 0))
+            continue;
+        found = true;
+        r = rmq_ack_check(client, at->name, at->address, (enum rmq_ack)writer->ack, err);
+    }
+    if (r == 0 && !found)
         r = rc_fail_retriable(err, OMC_ECONNECT, "broker '%s' has no master now", broker);
-    if (r == 0)
-        r = rmq_ack_check(client, broker, master, (enum rmq_ack)writer->ack, err);
     rmq_free(info);
     return r < 0 ? rc_wrap(err, r, "key 'ack.require'") : 0;
 }

@@ -5,7 +5,7 @@
  */
 #include "unit.h"
 
-#include "connector_file/host.h"
+#include "connector_host/host.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+extern const omc_plugin file_sink_plugin;
 
 static const omc_sink_ops *ops;
 static test_host host;

@@ -5,13 +5,15 @@
  */
 #include "unit.h"
 
-#include "connector_file/host.h"
+#include "connector_host/host.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+extern const omc_plugin file_source_plugin;
 
 #define MANY ((size_t)1000)
 #define BIG ((size_t)1 << 20)
@@ -146,9 +148,9 @@ static void start_with(const char *const *config)
     start_with((const char *const[]){option("filename", path), \
                                      "rotate.wait=0" __VA_OPT__(, ) __VA_ARGS__, NULL})
 
-static const omc_map *committed_map(void *arg, omc_slice filename)
+static const omc_map *committed_map(void *arg, const omc_map *partition)
 {
-    (void)filename;
+    assert_int_equal(omc_map_get(partition, "filename")->kind, OMC_STRING);
     return arg;
 }
 

@@ -484,7 +484,7 @@ static void brokers_ask_members(void **state)
 
 static void copy_master(void *arg, const rmq_route *route)
 {
-    const char *address = rmq_route_master(route, "broker-0");
+    const char *address = rmq_route_master(route, "broker-0", 0);
 
     assert_non_null(address);
     (void)snprintf(arg, RMQ_ADDRESS_MAX, "%s", address);

@@ -285,7 +285,8 @@ static void test_moved(void **state)
     static const struct {
         int64_t offset, proposal;
     } table[] = {{5, 20}, {500, 100}};
-    rig *r = start(NULL, NULL);
+    const rmq_consumer_config config = {.poll_ms = 1000, .lost_ms = 300};
+    rig *r = start(NULL, &config);
 
     (void)state;
     fakemq_fill(r->mq, "T", "broker-0", 0, 100);
@@ -311,7 +312,8 @@ static void test_moved(void **state)
 
 static void test_truncated_while_reading(void **state)
 {
-    rig *r = start(NULL, NULL);
+    const rmq_consumer_config config = {.poll_ms = 1000, .lost_ms = 300};
+    rig *r = start(NULL, &config);
     rmq_fetch fetch;
     rmq_error err = {0};
 
@@ -423,6 +425,36 @@ static void test_slave_when_master_is_gone(void **state)
     fakemq_revive(r->mq, "broker-0");
     fakemq_fill(r->mq, "T", "broker-0", 0, 10);
     rig_read(r, 210);
+    rig_free(r);
+}
+
+/* The master has stored what only its slave shows so far: a reader that comes from there to the
+ * master does not go back, and is told nothing, but waits until the master shows it, too. */
+static void test_master_behind_its_slave(void **state)
+{
+    const fakemq_config with_slaves = {.slaves = true};
+    const rmq_consumer_config config = {.poll_ms = 1000, .read_slaves = true, .lost_ms = 20000};
+    rig *r = start(&with_slaves, &config);
+    int asked;
+
+    (void)state;
+    fakemq_fill(r->mq, "T", "broker-0", 0, 60);
+    fakemq_suggest(r->mq, "broker-0", 1);
+    rig_add(r, "broker-0", 0, 0);
+    rig_read(r, 60);
+    rig_wait_requests(r, PULL, "broker-0-slave", 1);
+    fakemq_suggest(r->mq, "broker-0", 0);
+    fakemq_hide(r->mq, "T", "broker-0", 0, true);
+    asked = fakemq_requests(r->mq, PULL, "broker-0");
+    fakemq_fill(r->mq, "T", "broker-0", 0, 2);
+    rig_read(r, 62);
+    rig_wait_requests(r, PULL, "broker-0",
+                      asked + 3); /* told each time that the queue ends at 60 */
+    rig_nothing(r);
+    fakemq_hide(r->mq, "T", "broker-0", 0, false);
+    fakemq_fill(r->mq, "T", "broker-0", 0, 10);
+    rig_read(r, 72);
+    assert_true(rig_said(r, "up to offset 60 only"));
     rig_free(r);
 }
 
@@ -715,6 +747,7 @@ int main(void)
         cmocka_unit_test(test_added_queues),
         cmocka_unit_test(test_killed_and_back),
         cmocka_unit_test(test_slave_when_master_is_gone),
+        cmocka_unit_test(test_master_behind_its_slave),
         cmocka_unit_test(test_slave_that_knows_nothing_yet),
         cmocka_unit_test(test_slave_as_suggested),
         cmocka_unit_test(test_faults),

@@ -821,7 +821,7 @@ static void test_unknown_outcomes(void **state)
 
 static void copy_master(void *arg, const rmq_route *route)
 {
-    (void)snprintf(arg, RMQ_ADDRESS_MAX, "%s", rmq_route_master(route, BROKER));
+    (void)snprintf(arg, RMQ_ADDRESS_MAX, "%s", rmq_route_master(route, BROKER, 0));
 }
 
 static void test_ack_is_checked(void **state)

@@ -44,11 +44,11 @@ static void the_page_of_the_protocol(void **state)
         assert_int_equal(route->queues[0].write, 4);
         assert_int_equal(route->queues[0].perm, 6);
         assert_null(route->order_conf);
-        assert_string_equal(rmq_route_master(route, "broker-0"), "127.0.0.1:30886");
-        assert_string_equal(rmq_route_reader(route, "broker-0", 1), "127.0.0.1:30891");
-        assert_string_equal(rmq_route_reader(route, "broker-0", 7), "127.0.0.1:30886");
-        assert_null(rmq_route_master(route, "broker-1"));
-        assert_null(rmq_route_reader(route, "broker-1", 0));
+        assert_string_equal(rmq_route_master(route, "broker-0", 0), "127.0.0.1:30886");
+        assert_string_equal(rmq_route_reader(route, "broker-0", 0, 1), "127.0.0.1:30891");
+        assert_string_equal(rmq_route_reader(route, "broker-0", 0, 7), "127.0.0.1:30886");
+        assert_null(rmq_route_master(route, "broker-1", 0));
+        assert_null(rmq_route_reader(route, "broker-1", 0, 0));
         rmq_route_ref(route);
         rmq_route_unref(route);
         rmq_route_unref(route);
@@ -76,10 +76,10 @@ static void sorted_by_broker_and_readable_without_master(void **state)
     assert_int_equal(route->queues[0].read, 3);
     assert_string_equal(route->brokers[route->queues[1].broker].name, "c");
     assert_string_equal(route->order_conf, "c:2");
-    assert_null(rmq_route_master(route, "a"));
-    assert_string_equal(rmq_route_reader(route, "a", 0), "h:2");
-    assert_string_equal(rmq_route_reader(route, "a", 10), "h:10");
-    assert_null(rmq_route_reader(route, "b", 0));
+    assert_null(rmq_route_master(route, "a", 0));
+    assert_string_equal(rmq_route_reader(route, "a", 0, 0), "h:2");
+    assert_string_equal(rmq_route_reader(route, "a", 0, 10), "h:10");
+    assert_null(rmq_route_reader(route, "b", 0, 0));
     rmq_route_unref(route);
 }
 
@@ -111,7 +111,7 @@ static void check_file(const char *name, rc_slice file)
         if (rmq_route_parse(frame.body, &route, &err) < 0)
             fail_msg("%s: %s", name, err.msg);
         assert_int_equal(route->broker_count, 1);
-        assert_non_null(rmq_route_master(route, "broker-0"));
+        assert_non_null(rmq_route_master(route, "broker-0", 0));
         assert_int_equal(route->queue_count, 1);
         assert_true(route->queues[0].read > 0 && route->queues[0].write > 0);
         recorded_routes++;

@@ -21,6 +21,7 @@ typedef struct bench {
     rc_log *log;
     rc_writer *writer;
     rc_connector_options options;
+    rc_worker_config config;
     rc_dead_letter *letters;
     rc_append *append;
     rc_error err;
@@ -36,6 +37,7 @@ static int setup(void **state)
     if (!mkdtemp(b->dir))
         return -1;
     b->fake = rc_fake_clock_new(1600000000000);
+    b->config = (rc_worker_config){.auto_create_topics = true, .restart_delay_max_ms = 5000};
     b->options = (rc_connector_options){.dlq_topic = "letters", .dlq_queues = 1};
     OK(rc_embedded_open(&config, &b->log, &b->err));
     OK(rc_writer_open(b->log, &writer, &b->writer, &b->err));
@@ -61,7 +63,7 @@ static int teardown(void **state)
 
 static void open_letters(bench *b)
 {
-    OK(rc_dead_letter_open(b->log, &b->options, "copy", 3, true, rc_fake_clock_clock(b->fake),
+    OK(rc_dead_letter_open(b->log, &b->options, "copy", 3, &b->config, rc_fake_clock_clock(b->fake),
                            &b->letters, &b->err));
 }
 
@@ -250,12 +252,16 @@ static void a_topic_that_may_not_be_made_is_named(void **state)
 {
     bench *b = *state;
 
-    assert_int_equal(rc_dead_letter_open(b->log, &b->options, "copy", 0, false,
+    b->config.auto_create_topics = false;
+    assert_int_equal(rc_dead_letter_open(b->log, &b->options, "copy", 0, &b->config,
                                          rc_fake_clock_clock(b->fake), &b->letters, &b->err),
                      -OMC_ENOTFOUND);
     assert_non_null(strstr(b->err.msg, "'letters'"));
     assert_non_null(strstr(b->err.msg, "errors.deadletterqueue.topic.name"));
     assert_non_null(strstr(b->err.msg, "autoCreateTopicEnable"));
+    assert_non_null(
+        strstr(b->err.msg, "again every 5 s or sooner")); /* somebody may make it meanwhile */
+    assert_true(b->err.flags & OMC_ERR_RETRIABLE);
 }
 
 /** What is too large must not stop the task that skips it: context goes first, then the end of the

@@ -9,9 +9,6 @@
 
 #include <openmessaging/connect.h>
 
-extern const omc_plugin file_source_plugin;
-extern const omc_plugin file_sink_plugin;
-
 typedef struct test_batch {
     omc_batch pub; /* First. */
     omc_arena arena;
@@ -26,6 +23,8 @@ void test_batch_free(test_batch *batch);
 typedef struct test_host {
     const omc_plugin *plugin;
     char options[512] __attribute__((aligned(8)));
+    char list_text[4096]; /* Of an option of type LIST; its items: */
+    const char *list[256];
     char name[32];
     omc_host services;
     omc_config config;
@@ -43,8 +42,8 @@ typedef struct test_host {
         const char *name;
         int64_t value;
     } counters[TEST_COUNTERS];
-    /* What read_offset answers for any partition, or per file name. NULL = nothing. */
-    const omc_map *(*committed)(void *arg, omc_slice filename);
+    /* What read_offset answers. NULL = nothing for any partition. */
+    const omc_map *(*committed)(void *arg, const omc_map *partition);
     void *committed_arg;
     /* Sink: what report does. */
     int report_result;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See host.h. */
-#include "connector_file/host.h"
+#include "connector_host/host.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -122,12 +122,11 @@ static int read_offset(void *host, const omc_map *partition, omc_arena *arena, c
                        omc_error *err)
 {
     test_host *h = host;
-    const omc_value *name = omc_map_get(partition, "filename");
 
     (void)arena;
     (void)err;
-    must(name && name->kind == OMC_STRING, "partition");
-    *ret = h->committed ? h->committed(h->committed_arg, name->u.bytes) : NULL;
+    must(partition && partition->count > 0, "partition");
+    *ret = h->committed ? h->committed(h->committed_arg, partition) : NULL;
     return 0;
 }
 
@@ -159,6 +158,20 @@ static int64_t number_of(const char *text)
     return n;
 }
 
+/* One list per host is all that any connector has. */
+static void set_list(test_host *h, omc_list *list, const char *text)
+{
+    char *save = NULL;
+
+    must(strlen(text) < sizeof h->list_text, "a long list");
+    strcpy(h->list_text, text);
+    *list = (omc_list){0, h->list};
+    for (char *at = strtok_r(h->list_text, ",;", &save); at; at = strtok_r(NULL, ",;", &save)) {
+        must(list->count < sizeof h->list / sizeof *h->list, "a list of many items");
+        h->list[list->count++] = at;
+    }
+}
+
 static void set_option(test_host *h, const omc_option *o, const char *text)
 {
     char *at = h->options + o->offset;
@@ -167,7 +180,9 @@ static void set_option(test_host *h, const omc_option *o, const char *text)
         return;
     if (o->type == OMC_OPT_BOOLEAN)
         *(bool *)at = strcmp(text, "true") == 0;
-    else if (o->type == OMC_OPT_STRING || o->type == OMC_OPT_CHOICE)
+    else if (o->type == OMC_OPT_LIST)
+        set_list(h, (omc_list *)(void *)at, text);
+    else if (o->type == OMC_OPT_STRING || o->type == OMC_OPT_CHOICE || o->type == OMC_OPT_PASSWORD)
         *(const char **)(void *)at = text;
     else
         *(int64_t *)(void *)at = number_of(text);
@@ -274,7 +289,7 @@ const char *test_folder(void)
     static char path[256];
     const char *tmp = getenv("TMPDIR");
 
-    (void)snprintf(path, sizeof path, "%s/connector_file.XXXXXX", tmp ? tmp : "/tmp");
+    (void)snprintf(path, sizeof path, "%s/connector.XXXXXX", tmp ? tmp : "/tmp");
     must(mkdtemp(path) != NULL, "mkdtemp");
     return path;
 }
