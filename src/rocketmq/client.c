@@ -328,6 +328,11 @@ const rmq_client_config *rmq_client_settings(const rmq_client *client)
     return &client->settings;
 }
 
+void rmq_client_count_pulled(rmq_client *client, size_t messages)
+{
+    (void)atomic_fetch_add_explicit(&client->pulled, (int64_t)messages, memory_order_relaxed);
+}
+
 rmq_client_stats *rmq_client_counters(rmq_client *client)
 {
     RC_ASSERT(rmq_io_here());
@@ -431,6 +436,7 @@ static void count(void *arg)
     for (size_t i = 0; i < client->namesrv_count; i++)
         add_remote(client->namesrv[i].remote, &stats);
     stats.receive_bytes = atomic_load(&client->block_bytes);
+    stats.pulled_messages = atomic_load(&client->pulled);
     stats.open_objects = atomic_load(&client->open_objects);
     *counting->ret = stats;
 }

@@ -24,6 +24,8 @@ void rmq_client_post(rmq_client *client, void (*fn)(void *arg), void *arg);
 /** Settings, immutable after open. */
 const rmq_client_config *rmq_client_settings(const rmq_client *client);
 rmq_client_stats *rmq_client_counters(rmq_client *client); /**< I/O thread only. */
+/** Messages that a consumer has decoded, for the same counters. Any thread. */
+void rmq_client_count_pulled(rmq_client *client, size_t messages);
 void rmq_client_say(rmq_client *client, enum rmq_log_level level, const char *fmt, ...)
     OMC_PRINTF(3, 4);
 /** Counts open producers, consumers and lanes: a client must not be closed while there are any. */

@@ -49,6 +49,7 @@ struct rmq_client {
     rmq_credentials credentials;
     rmq_client_stats stats;
     _Atomic int64_t block_bytes;
+    _Atomic int64_t pulled; /**< Messages decoded by the threads of consumers. */
     _Atomic int64_t open_objects;
     bool closing;
     size_t closing_remotes;

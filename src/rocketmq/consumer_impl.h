@@ -74,7 +74,6 @@ typedef struct rmq_portion {
     rmq_block *block;
     rc_slice body; /**< What is still to be decoded. */
     size_t charge; /**< Bytes it counts in the budget. */
-    size_t count;  /**< Stored messages in it. */
     int64_t next_offset, min_offset, max_offset, delta;
 } rmq_portion;
 

@@ -125,8 +125,8 @@ typedef struct decoding {
     int64_t expected;
     int64_t delta;
     size_t count, bytes; /* Handed on; of bodies. */
-    rc_error *err;     /* Scratch, one for all messages: it is large. */
-    rc_error *damaged; /* A message that cannot be read; the first of them. */
+    rc_error *err;       /* Scratch, one for all messages: it is large. */
+    rc_error *damaged;   /* A message that cannot be read; the first of them. */
     int64_t damaged_offset;
     size_t damaged_count;
 } decoding;
@@ -231,13 +231,16 @@ static int decode(decoding *d, rc_slice *body, rc_error *err)
 {
     const size_t limit = d->consumer->config.buffer_bytes;
     rmq_stored stored;
+    size_t count = 0;
     int r;
 
     while ((r = rmq_stored_next(body, &stored, err)) == 1) {
         decode_one(d, &stored);
+        count++;
         if (rc_arena_total(&d->handed->arena) > limit && body->len > 0)
-            return 1;
+            break;
     }
+    rmq_client_count_pulled(d->consumer->client, count);
     return r;
 }
 

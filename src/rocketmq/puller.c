@@ -301,23 +301,6 @@ static int read_fields(const rmq_header *header, pulled *ret, rc_error *err)
     return r;
 }
 
-/* Stored messages by the sizes they claim; only a figure for counters and arrays. */
-static size_t count_messages(rc_slice body)
-{
-    size_t count = 0, at = 0;
-
-    while (body.len - at >= 4) {
-        rc_cursor c = rc_cursor_of(body.base + at, 4);
-        uint32_t size = rc_get_be32(&c);
-
-        if (size < 4 || size > body.len - at)
-            break;
-        at += size;
-        count++;
-    }
-    return count;
-}
-
 /* A small reply keeps a whole receive block; replies that share one count it once. Blocks are
  * filled in order, so the last one of each connection is all there is to remember. */
 static bool new_block(rmq_consumer *consumer, const rmq_block *block)
@@ -339,7 +322,6 @@ static rmq_portion *portion_of(rmq_tap *tap, const pulled *what, const rmq_reply
     if (portion->block)
         rmq_block_ref(portion->block);
     portion->body = reply->frame->body;
-    portion->count = count_messages(portion->body);
     portion->next_offset = what->next;
     portion->min_offset = what->min;
     portion->max_offset = what->max;
@@ -371,7 +353,6 @@ static void hand_over(rmq_tap *tap, rmq_portion *portion)
     rmq_consumer *consumer = tap->consumer;
     bool room, wake;
 
-    rmq_client_counters(consumer->client)->pulled_messages += (int64_t)portion->count;
     pthread_mutex_lock(&consumer->mu);
     keep(tap, portion);
     room = has_room(tap);
