@@ -11,7 +11,7 @@
 #include <utlist.h>
 
 /* Replies that come faster than this are waited for together. */
-#define NAP_NS 150000
+#define NAP_NS 300000
 
 /* ---- under mu -------------------------------------------------------------------------------- */
 
