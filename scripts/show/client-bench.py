@@ -9,7 +9,7 @@ application hands over 32 messages per call. Bodies of 128 B and 1 KiB, 1, 4 and
 seconds are those of the processes; the broker's from /proc. Each turn writes into a topic of its
 own; what it wrote is read twice by each at once, before it is deleted.
 
-Options: --count N messages of 128 B (2,000,000; a quarter of it of 1 KiB), --rounds N (5),
+Options: --count N messages of 128 B (2,000,000; a quarter of it of 1 KiB), --rounds N (3),
 --queues 1,4,16, --no-java, --latency N messages at 1,000/s (20,000).
 """
 import argparse
@@ -120,7 +120,7 @@ def java(rmq, table):
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--count", type=int, default=int(os.environ.get("SHOW_COUNT", 2_000_000)))
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--queues", default="1,4,16")
     options.add_argument("--latency", type=int, default=20_000)
     options.add_argument("--no-java", action="store_true")
