@@ -334,6 +334,12 @@ static int find_class(rc_registry *registry, const omc_keyvalue *config, omc_are
     return r;
 }
 
+/* Without a table the connector may take any key, and with one it may say that it does. */
+static bool strict_keys(const rc_worker_config *worker, const omc_plugin *plugin)
+{
+    return worker->strict && plugin->options && !(plugin->flags & OMC_PLUGIN_ANY_KEY);
+}
+
 int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, const char *name,
                        const omc_keyvalue *config, omc_arena *arena, rc_connector_plan *ret,
                        rc_problems *problems, rc_error *err)
@@ -360,9 +366,8 @@ int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, co
     count = rc_connector_tables(plan.plugin, tables);
     if (count == 2)
         structs[1] = omc_alloc0(arena, RC_MAX(tables[1].options_size, (size_t)1));
-    /* Without a table the connector may take any key. */
     (void)rc_options_parse(tables, count, config,
-                           worker->strict && plan.plugin->options ? RC_OPTIONS_STRICT : 0, structs,
+                           strict_keys(worker, plan.plugin) ? RC_OPTIONS_STRICT : 0, structs,
                            arena, problems);
     /* What does not depend on these options is checked even when they are wrong. */
     plan.options.key_converter = class_or(config, "key.converter", worker->key_converter, arena);
