@@ -18,11 +18,20 @@
 
 typedef struct rc_registry rc_registry;
 
+/** Runs native plugins in processes of their own, for connectors with `isolation=process`. */
+typedef struct rc_isolator {
+    void *arg;
+    /** A plugin that lives as long as `arg`; NULL when it cannot be isolated. Any thread. */
+    const omc_plugin *(*isolate)(void *arg, const omc_plugin *plugin, const char *location);
+    void (*free)(void *arg); /**< Called by rc_registry_free(). */
+} rc_isolator;
+
 typedef struct rc_registry_config {
     const omc_plugin *const *const *builtin; /**< NULL-terminated array of such arrays. */
     const char *const *paths; /**< Folders and files of pluginPaths; NULL-terminated; copied. */
     const char *self;         /**< Path of our own program, for probing; NULL = /proc/self/exe. */
     int64_t probe_timeout_ms; /**< Default 5,000. */
+    rc_isolator isolator;     /**< Owned once rc_registry_new() succeeded; zero = none. */
 } rc_registry_config;
 
 int rc_registry_new(const rc_registry_config *config, rc_registry **ret, rc_error *err);
@@ -48,6 +57,9 @@ const omc_plugin *rc_registry_find(rc_registry *registry, omc_plugin_kind kind, 
 int rc_registry_connector(rc_registry *registry, const char *name, const omc_plugin **ret,
                           rc_error *err);
 rc_plugin_finder rc_registry_finder(rc_registry *registry);
+/** The plugin that runs `plugin` in a process of its own. -OMC_EUNSUPPORTED says why not. */
+int rc_registry_isolated(rc_registry *registry, const omc_plugin *plugin, const omc_plugin **ret,
+                         rc_error *err);
 
 typedef struct rc_plugin_info {
     const omc_plugin *plugin;

@@ -90,6 +90,7 @@ struct rc_registry {
     char **paths; /**< NULL-terminated. */
     char *self;
     int64_t probe_timeout_ms;
+    rc_isolator isolator;
 
     pthread_mutex_t scan_mu; /**< Guards files, builtin, kept; held for a whole scan. */
     rc_plugin_file *files;

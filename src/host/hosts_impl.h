@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of hosts, and of the plugins made for it; private to hosts.c and hosted.c. */
+#ifndef RC_HOSTS_IMPL_H
+#define RC_HOSTS_IMPL_H
+
+#include "base/hash.h"
+#include "host/hosts.h"
+
+#include <pthread.h>
+
+struct rc_isolated;
+
+struct rc_hosts {
+    rc_hosts_config config;
+    rc_launcher native;
+    const char *native_argv[4];
+    pthread_mutex_t mu;
+    rc_host *hosts;               /* [mu] */
+    struct rc_isolated *isolated; /* [mu] native plugins that run in hosts */
+};
+
+void rc_isolated_free(struct rc_isolated *list);
+
+#endif
