@@ -9,6 +9,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/thread.h"
+#include "host/hosted.h"
 #include "log/embedded.h"
 #include "log/rocketmq.h"
 #include "record/plugins.h"
@@ -74,6 +75,33 @@ static void warn_refused(void *arg, const char *file, const rc_error *why)
     rc_warn("plugins", "'%s' is not loaded: %s", file, why->msg);
 }
 
+static const omc_plugin *isolate(void *arg, const omc_plugin *plugin, const char *location)
+{
+    return rc_hosted_isolate(arg, plugin, location);
+}
+
+static void free_hosts(void *arg)
+{
+    rc_hosts_free(arg);
+}
+
+/* Hosts for connectors that live in processes of their own. Nothing runs until one is needed. */
+static rc_isolator isolator(const rc_worker_config *config)
+{
+    const rc_hosts_config hosts = {.worker_id = config->worker_id,
+                                   .start_timeout_ms = config->host_start_timeout_ms,
+                                   .scan_timeout_ms = config->host_scan_timeout_ms,
+                                   .instance_timeout_ms = config->start_timeout_ms,
+                                   .call_timeout_ms = config->host_call_timeout_ms,
+                                   .stop_timeout_ms = config->host_stop_timeout_ms,
+                                   .poll_timeout_ms = config->host_poll_timeout_ms,
+                                   .heartbeat_ms = config->host_heartbeat_ms,
+                                   .memory_max = config->host_memory_max,
+                                   .crashes_max = config->host_crashes_max};
+
+    return (rc_isolator){.arg = rc_hosts_new(&hosts), .isolate = isolate, .free = free_hosts};
+}
+
 int rc_service_registry(const rc_worker_config *config, const omc_plugin *const *connectors,
                         bool warn, rc_registry **ret, rc_error *err)
 {
@@ -87,10 +115,14 @@ int rc_service_registry(const rc_worker_config *config, const omc_plugin *const 
 
     for (size_t i = 0; i < paths; i++)
         list[i] = config->plugin_paths.items[i];
+    if (config && config->host_heartbeat_ms) /* a worker's whole configuration */
+        setup.isolator = isolator(config);
     r = rc_registry_new(&setup, &registry, err);
     free(list);
-    if (r < 0)
+    if (r < 0) {
+        rc_hosts_free(setup.isolator.arg);
         return r;
+    }
     if (paths) {
         r = rc_registry_scan(registry, warn ? warn_refused : NULL, NULL, err);
         if (r < 0)

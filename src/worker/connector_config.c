@@ -124,6 +124,22 @@
          .default_value = "false",                                                                 \
          .offset = AT(dlq_context),                                                                \
          .doc = "Add `__connect.errors.*` properties that say where and why it failed."},          \
+        {.name = "isolation",                                                                      \
+         .type = OMC_OPT_CHOICE,                                                                   \
+         .default_value = "none",                                                                  \
+         .offset = AT(isolation),                                                                  \
+         .choices = "none|process",                                                                \
+         .doc = "`process`: the connector and its tasks run in a process of their own, a host, "   \
+                "whose end cannot hurt the worker."},                                              \
+        {.name = "host.group",                                                                     \
+         .type = OMC_OPT_STRING,                                                                   \
+         .offset = OMC_OPT_NOT_STORED,                                                             \
+         .doc = "Connectors with the same group share one host; default: each has its own."},      \
+        {.name = "host.per.task",                                                                  \
+         .type = OMC_OPT_BOOLEAN,                                                                  \
+         .default_value = "false",                                                                 \
+         .offset = OMC_OPT_NOT_STORED,                                                             \
+         .doc = "Whether each task has a host of its own."},                                       \
     {                                                                                              \
         .name = "offset.commit.interval", .type = OMC_OPT_DURATION_MS, .default_value = "0",       \
         .offset = AT(commit_interval_ms), .max = INT64_C(1) << 40,                                 \
@@ -331,6 +347,11 @@ static int find_class(rc_registry *registry, const omc_keyvalue *config, omc_are
     r = rc_registry_connector(registry, class_name, &plan->plugin, err);
     if (r < 0)
         rc_problem_add(problems, false, "connector.class", class_name, "%s", err->msg);
+    if (r == 0 && strcmp(rc_kv_text(config, "isolation", "none", arena), "process") == 0) {
+        r = rc_registry_isolated(registry, plan->plugin, &plan->plugin, err);
+        if (r < 0)
+            rc_problem_add(problems, false, "isolation", "process", "%s", err->msg);
+    }
     return r;
 }
 
