@@ -161,7 +161,7 @@ int rc_channel_overdue(rc_channel *ch, const char *what, int64_t ms, rc_error *e
 {
     rc_error why = {0};
 
-    (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_PROMPT | OMC_ERR_RETRIABLE,
+    (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_PROMPT,
                    "'%s' of %s did not return within %lld ms; its host was killed", what,
                    ch->config.who, (long long)ms);
     rc_session_kill(ch->session, &why);

@@ -48,7 +48,7 @@ void rc_session_fault(rc_session *s, const char *name, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(detail, sizeof detail, fmt, ap);
     va_end(ap);
-    (void)omc_fail(&why, OMC_EFORMAT, OMC_ERR_PROMPT | OMC_ERR_RETRIABLE,
+    (void)omc_fail(&why, OMC_EFORMAT, OMC_ERR_PROMPT,
                    "%s: protocol error: %s: %s. The host is killed; this is a mistake in the host, "
                    "not in its configuration",
                    s->who, name, detail);
@@ -146,7 +146,7 @@ static void die_of_exit(rc_session *s)
     opening = s->state == RC_SESSION_OPENING;
     pthread_mutex_unlock(&s->mu);
     end_process(s, how);
-    (void)omc_fail(&why, OMC_EIO, OMC_ERR_PROMPT | OMC_ERR_RETRIABLE, "%s ended%s: %s", s->who,
+    (void)omc_fail(&why, OMC_EIO, OMC_ERR_PROMPT, "%s ended%s: %s", s->who,
                    opening ? " before it said HELLO" : "", how);
     if (!s->closing)
         rc_warn(s->who, "ended: %s", how);
@@ -196,7 +196,7 @@ static void die_of_silence(rc_session *s)
 {
     rc_error why = {0};
 
-    (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_PROMPT | OMC_ERR_RETRIABLE,
+    (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_PROMPT,
                    "%s did not answer PING for %lld ms and was killed", s->who,
                    (long long)(s->heartbeat_ms * RC_PINGS_MISSED_MAX));
     rc_warn(s->who, "does not answer, it is killed");
@@ -255,7 +255,7 @@ static void die_of_start(rc_session *s)
 {
     rc_error why = {0};
 
-    (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_PROMPT | OMC_ERR_RETRIABLE,
+    (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_PROMPT,
                    "%s did not say HELLO within %lld ms (host.start.timeout) and was killed",
                    s->who, (long long)s->start_timeout_ms);
     die(s, &why);

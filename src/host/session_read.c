@@ -185,7 +185,7 @@ static void take_host_error(rc_session *s, const rc_frame *f)
     } else {
         rc_wire_error_take(&error, &why);
         (void)rc_wrap(&why, 0, "%s cannot go on", s->who);
-        why.flags |= OMC_ERR_PROMPT | OMC_ERR_RETRIABLE;
+        why.flags |= OMC_ERR_PROMPT;
         rc_session_kill(s, &why);
     }
     rc_arena_release(&arena);

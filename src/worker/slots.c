@@ -43,7 +43,8 @@ void rc_slot_state(rc_worker *worker, rc_task_slot *slot, rc_state state, const 
  *   of one record (transform, converter,       errors.retry.timeout, then errors.tolerance; none:
  *     report, too large)                       the task fails with it, and the lines below decide
  *   OMC_ERR_FATAL                              FAILED until restarted or changed
- *   OMC_ERR_PROMPT                             as below, but the first delay is 100 ms
+ *   OMC_ERR_PROMPT                             RESTARTING, the first delay is 100 ms; FAILED after
+ *                                              task.restart.max in a row
  *   OMC_ERR_RETRIABLE                          RESTARTING, back-off doubled up to
  *                                              task.restart.delay.max, never given up
  *   INVALID UNSUPPORTED WRONG_ABI BAD_FORMAT   FAILED: configuration and data errors come back
@@ -57,7 +58,7 @@ static bool restartable(const rc_error *err)
 {
     if (err->flags & OMC_ERR_FATAL)
         return false;
-    if (err->flags & OMC_ERR_RETRIABLE)
+    if (err->flags & (OMC_ERR_RETRIABLE | OMC_ERR_PROMPT))
         return true;
     switch (err->code) {
     case OMC_EINVAL:
