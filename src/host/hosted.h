@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * Plugins that live in a host, as the worker sees them: ordinary omc_plugins whose functions talk to
- * the host. What they share is one descriptor, `omc_plugin.data`.
+ * Plugins that live in a host, as the worker sees them: ordinary omc_plugins whose functions talk
+ * to the host. What they share is one descriptor, `omc_plugin.data`.
  */
 #ifndef RC_HOSTED_H
 #define RC_HOSTED_H

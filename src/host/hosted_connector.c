@@ -136,8 +136,10 @@ static int start_instance(connector *c, rc_error *err)
 static void again(rc_host_member *member, rc_session *session)
 {
     connector *c = RC_CONTAINER(member, connector, member);
-    const rc_channel_config setup = {
-        .kind = RC_CHANNEL_CONNECTOR, .who = c->guest.who, .event = event, .arg = c};
+    const rc_channel_config setup = {.kind = RC_CHANNEL_CONNECTOR,
+                                     .who = c->guest.who,
+                                     .event = event,
+                                     .arg = c};
     rc_error err = {0};
     int r;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A sink task in a host: each put is one request, answered when the plugin took the records. What
- * the plugin asks of its context comes as frames inside of a call, and is done on the task's thread.
+ * the plugin asks of its context comes as frames inside of a call, and is done on the task's
+ * thread.
  */
 #include "host/hosted_impl.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A source task in a host. The host polls ahead as far as its credit goes; poll here takes the next
- * batch, gives its credit back, and answers what the host asks meanwhile. Records borrow from a copy
- * of the frame in the batch's own arena: one copy, however many records.
+ * batch, gives its credit back, and answers what the host asks meanwhile. Records borrow from a
+ * copy of the frame in the batch's own arena: one copy, however many records.
  */
 #include "host/hosted_impl.h"
 
@@ -111,8 +111,8 @@ static void read_limits(source *s)
     rc_arena_init(&arena, 256);
     s->records_max = RECORDS_MAX;
     s->bytes_max = BYTES_MAX;
-    (void)rc_parse_int64(
-        omc_slice_str(rc_kv_text(raw, "batch.records.max", "", &arena.pub)), &s->records_max);
+    (void)rc_parse_int64(omc_slice_str(rc_kv_text(raw, "batch.records.max", "", &arena.pub)),
+                         &s->records_max);
     (void)rc_parse_size(omc_slice_str(rc_kv_text(raw, "batch.bytes.max", "", &arena.pub)),
                         &s->bytes_max);
     rc_arena_release(&arena);

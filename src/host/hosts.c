@@ -23,8 +23,8 @@ struct rc_host {
     char *who;
     int members; /* [hosts->mu] */
     pthread_mutex_t start_mu;
-    rc_session *session;      /* [start_mu] */
-    rc_host_member *watchers; /* [start_mu] */
+    rc_session *session;            /* [start_mu] */
+    rc_host_member *watchers;       /* [start_mu] */
     int64_t deaths_ns[DEATHS_KEPT]; /* [start_mu] the latest ones, a ring */
     unsigned death_count;           /* [start_mu] in a row without calm */
     rc_error last_death;            /* [start_mu] */

@@ -16,8 +16,7 @@ void rc_lines_init(rc_lines *lines, const char *who, omc_log_level level, rc_clo
 static void tell_dropped(rc_lines *lines)
 {
     if (lines->dropped)
-        rc_warn(lines->who, "%llu more lines were not shown",
-                (unsigned long long)lines->dropped);
+        rc_warn(lines->who, "%llu more lines were not shown", (unsigned long long)lines->dropped);
     lines->dropped = 0;
 }
 

@@ -20,9 +20,9 @@ typedef struct rc_lines {
     char line[RC_LINE_MAX + 1];
     size_t len;
     int64_t second;
-    unsigned shown;         /**< In this second. */
-    uint64_t dropped;       /**< Not shown and not told yet. */
-    char last[200];         /**< The latest line, for "its last words". */
+    unsigned shown;   /**< In this second. */
+    uint64_t dropped; /**< Not shown and not told yet. */
+    char last[200];   /**< The latest line, for "its last words". */
 } rc_lines;
 
 void rc_lines_init(rc_lines *lines, const char *who, omc_log_level level, rc_clock *clock);

@@ -284,8 +284,7 @@ size_t rc_in_results(rc_wire_in *in, omc_send_result **ret)
 
 /* ---- plugins -------------------------------------------------------------------------------- */
 
-void rc_out_problem(rc_buf *out, bool warning, const char *key, const char *value,
-                    const char *text)
+void rc_out_problem(rc_buf *out, bool warning, const char *key, const char *value, const char *text)
 {
     rc_out_u8(out, warning);
     rc_out_text(out, key);

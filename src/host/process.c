@@ -118,8 +118,7 @@ static void close_side(ends *e, int side)
 
 static int open_ends(ends *e, rc_error *err)
 {
-    bool ok =
-        lift_pair(e->socket, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, e->socket));
+    bool ok = lift_pair(e->socket, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, e->socket));
     int failed;
 
     ok = lift_pair(e->out, pipe2(e->out, O_CLOEXEC)) && ok;

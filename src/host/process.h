@@ -11,10 +11,11 @@
 #include <sys/types.h>
 
 typedef struct rc_process_spec {
-    const char *const *argv; /**< NULL-terminated. A first word without '/' is looked for in PATH. */
-    const char *dir;         /**< Working directory; NULL = ours. */
-    const char *const *env;  /**< More variables, "NAME=value"; NULL-terminated; NULL = none. */
-    int64_t memory_max;      /**< Address space in bytes (RLIMIT_AS); 0 = no limit. */
+    const char *const
+        *argv;              /**< NULL-terminated. A first word without '/' is looked for in PATH. */
+    const char *dir;        /**< Working directory; NULL = ours. */
+    const char *const *env; /**< More variables, "NAME=value"; NULL-terminated; NULL = none. */
+    int64_t memory_max;     /**< Address space in bytes (RLIMIT_AS); 0 = no limit. */
 } rc_process_spec;
 
 typedef struct rc_process {

@@ -303,8 +303,7 @@ static uint32_t find_or_define(rc_wire_ids *ids, const rc_buf *bytes)
     HASH_FIND(hh, ids->by_bytes, bytes->data, bytes->len, known);
     if (known)
         return known->id;
-    if (ids->count == RC_WIRE_SCHEMA_ID_MAX ||
-        bytes->len > RC_WIRE_SCHEMA_BYTES_MAX - ids->bytes) {
+    if (ids->count == RC_WIRE_SCHEMA_ID_MAX || bytes->len > RC_WIRE_SCHEMA_BYTES_MAX - ids->bytes) {
         ids->fault = "too many different schemas in the life of one task";
         return 0;
     }

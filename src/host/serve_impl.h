@@ -43,11 +43,11 @@ typedef struct rc_served {
 
     pthread_mutex_t mu;
     pthread_cond_t cond;
-    rc_frame *inbox;  /* [mu] */
-    bool stopping;    /* [mu] STOP came */
-    bool wakeable;    /* [mu] wake() may be called */
-    const char *call; /* [mu] the plugin is in this call */
-    int64_t call_ns;  /* [mu] since */
+    rc_frame *inbox;   /* [mu] */
+    bool stopping;     /* [mu] STOP came */
+    bool wakeable;     /* [mu] wake() may be called */
+    const char *call;  /* [mu] the plugin is in this call */
+    int64_t call_ns;   /* [mu] since */
     UT_hash_handle hh; /* [server->mu] */
 } rc_served;
 
@@ -55,7 +55,7 @@ struct rc_server {
     int fd;
     pthread_mutex_t write_mu;
     pthread_mutex_t mu;
-    rc_served *instances; /* [mu] */
+    rc_served *instances;                /* [mu] */
     struct rc_served_library *libraries; /* [plugin_mu] */
     pthread_mutex_t plugin_mu;
     const omc_plugin *const *builtin;
@@ -63,7 +63,8 @@ struct rc_server {
 };
 
 /* serve.c */
-/** Sends a frame begun by rc_channel_begin(); the process ends when the worker is gone. Any thread. */
+/** Sends a frame begun by rc_channel_begin(); the process ends when the worker is gone. Any thread.
+ */
 void rc_server_send(rc_server *server, uint16_t instance, unsigned type, unsigned flags,
                     uint32_t request, rc_buf *out);
 /** Answers a request: empty, or the error. */
@@ -104,19 +105,19 @@ void rc_served_send_schemas(rc_served *s);
 /** A cursor over a frame of the worker; a broken one ends the process. */
 rc_wire_in rc_served_in(rc_served *s, const rc_frame *f, omc_arena *arena);
 void rc_served_check(const rc_served *s, const rc_wire_in *in);
-#define RC_SERVED_CONTEXT(of, at)                       \
-    do {                                                \
-        (at)->size = sizeof *(at);                      \
-        (at)->connector = (of)->start.connector;        \
-        (at)->task = (of)->start.task;                  \
-        (at)->task_id = (int32_t)(of)->start.task_id;   \
+#define RC_SERVED_CONTEXT(of, at)                           \
+    do {                                                    \
+        (at)->size = sizeof *(at);                          \
+        (at)->connector = (of)->start.connector;            \
+        (at)->task = (of)->start.task;                      \
+        (at)->task_id = (int32_t)(of)->start.task_id;       \
         (at)->task_count = (int32_t)(of)->start.task_count; \
-        (at)->config = &(of)->config;                   \
-        (at)->services = rc_served_host();              \
-        (at)->wake_fd = (of)->wake.fd;                  \
-        (at)->host = (of);                              \
-        (at)->count = rc_served_count;                  \
-        (at)->log = rc_served_log;                      \
+        (at)->config = &(of)->config;                       \
+        (at)->services = rc_served_host();                  \
+        (at)->wake_fd = (of)->wake.fd;                      \
+        (at)->host = (of);                                  \
+        (at)->count = rc_served_count;                      \
+        (at)->log = rc_served_log;                          \
     } while (0)
 
 /* Each runs an instance until its STOP frame, which it returns; `start` was not answered yet. */

@@ -169,7 +169,7 @@ void rc_served_log(void *host, omc_log_level level, const char *fmt, ...)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static void delete(rc_served *s)
+static void delete (rc_served *s)
 {
     while (s->inbox) {
         rc_frame *f = s->inbox;
@@ -222,7 +222,7 @@ static void *instance_main(void *arg)
     HASH_DEL(s->server->instances, s);
     pthread_mutex_unlock(&s->server->mu);
     rc_server_reply(s->server, stop, 0, NULL);
-    delete(s);
+    delete (s);
     return NULL;
 }
 

@@ -169,16 +169,15 @@ static void open_queues(sink *t, const rc_frame *f)
     rc_error err = {0};
     size_t count;
 
-    rc_in_init(&in,
-               omc_slice_of(omc_copy(arena, f->payload, f->head.length), f->head.length), arena);
+    rc_in_init(&in, omc_slice_of(omc_copy(arena, f->payload, f->head.length), f->head.length),
+               arena);
     count = rc_in_queue_offsets(&in, &offsets);
     rc_served_check(t->s, &in);
     t->queues = rc_realloc(t->queues, (t->queue_count + count + 1) * sizeof *t->queues);
     for (size_t i = 0; i < count; i++)
         t->queues[t->queue_count++] = keep_queue(t, &offsets[i].queue);
     rc_served_enter(t->s, "open");
-    answer(t, f, "open",
-           t->ops->open ? t->ops->open(t->s->state, offsets, count, &err) : 0, &err);
+    answer(t, f, "open", t->ops->open ? t->ops->open(t->s->state, offsets, count, &err) : 0, &err);
 }
 
 static void forget(sink *t, const omc_queue *queue)

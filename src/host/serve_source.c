@@ -37,8 +37,8 @@ static int take_reply(rc_served *s, const rc_frame *f, omc_arena *arena, const o
     rc_wire_in in;
     rc_wire_error error;
 
-    rc_in_init(&in,
-               omc_slice_of(omc_copy(arena, f->payload, f->head.length), f->head.length), arena);
+    rc_in_init(&in, omc_slice_of(omc_copy(arena, f->payload, f->head.length), f->head.length),
+               arena);
     if (f->head.type == RC_FRAME_ERROR) {
         (void)rc_in_u8(&in);
         rc_in_error(&in, &error);

@@ -37,8 +37,7 @@ bool rc_session_dead(rc_session *session, rc_error *err, int64_t *ret_ns);
 const rc_hello *rc_session_hello(const rc_session *session);
 pid_t rc_session_pid(const rc_session *session);
 /** The host broke a rule: it is killed. `name` is one of the document's faults. Any thread. */
-void rc_session_fault(rc_session *session, const char *name, const char *fmt, ...)
-    OMC_PRINTF(3, 4);
+void rc_session_fault(rc_session *session, const char *name, const char *fmt, ...) OMC_PRINTF(3, 4);
 
 /** One frame that came in. */
 typedef struct rc_frame {
@@ -99,8 +98,8 @@ int rc_channel_call(rc_channel *channel, unsigned type, const char *what, int64_
 /**
  * Waits for a frame that is no reply, until `wake_fd` is readable or `timeout_ms` (-1 = for ever)
  * passed.
- * @return 1 = *ret is set, 0 = timed out, 2 = `wake_fd` is readable, or negative when the session is
- *         dead.
+ * @return 1 = *ret is set, 0 = timed out, 2 = `wake_fd` is readable, or negative when the session
+ * is dead.
  */
 int rc_channel_wait(rc_channel *channel, int wake_fd, int64_t timeout_ms, rc_frame **ret,
                     rc_error *err);

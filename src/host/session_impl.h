@@ -17,7 +17,11 @@
 #define RC_PINGS_MISSED_MAX 3
 #define RC_READ_AHEAD ((size_t)64 << 10)
 
-typedef enum rc_session_state { RC_SESSION_OPENING, RC_SESSION_READY, RC_SESSION_DEAD } rc_session_state;
+typedef enum rc_session_state {
+    RC_SESSION_OPENING,
+    RC_SESSION_READY,
+    RC_SESSION_DEAD
+} rc_session_state;
 
 /* A request of ours without a reply yet. */
 typedef struct rc_open_request {
@@ -32,12 +36,12 @@ struct rc_channel {
     rc_channel_config config;
     rc_session *session;
     uint16_t instance;
-    rc_wake wake;        /* set while there are frames, or the session is dead */
-    rc_frame *inbox;     /* [session->mu] */
-    size_t inbox_count;  /* [session->mu] */
-    size_t inbox_bytes;  /* [session->mu] */
-    char call[32];       /* [session->mu] by the last PONG; "" = none */
-    int64_t call_ms;     /* [session->mu] */
+    rc_wake wake;       /* set while there are frames, or the session is dead */
+    rc_frame *inbox;    /* [session->mu] */
+    size_t inbox_count; /* [session->mu] */
+    size_t inbox_bytes; /* [session->mu] */
+    char call[32];      /* [session->mu] by the last PONG; "" = none */
+    int64_t call_ms;    /* [session->mu] */
     UT_hash_handle hh;
 };
 

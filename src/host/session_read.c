@@ -324,8 +324,7 @@ static bool take_ahead(rc_session *s)
 {
     while (s->ahead_len - s->ahead_at >= RC_WIRE_HEAD && !killed(s)) {
         rc_frame_head head = rc_frame_head_read(s->ahead + s->ahead_at);
-        uint32_t max =
-            s->state == RC_SESSION_OPENING ? RC_WIRE_FIRST_MAX : RC_WIRE_FRAME_USUAL;
+        uint32_t max = s->state == RC_SESSION_OPENING ? RC_WIRE_FIRST_MAX : RC_WIRE_FRAME_USUAL;
         size_t have = s->ahead_len - s->ahead_at - RC_WIRE_HEAD;
         rc_frame *f;
 

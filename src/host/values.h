@@ -6,8 +6,8 @@
 #ifndef RC_HOST_VALUES_H
 #define RC_HOST_VALUES_H
 
-#include "host/wire.h"
 #include "base/hash.h"
+#include "host/wire.h"
 
 /** Bytes of all schemas that may come in in an instance's life. */
 #define RC_WIRE_SCHEMA_BYTES_MAX ((size_t)64 << 20)
@@ -18,7 +18,7 @@ typedef struct rc_wire_schemas {
     struct rc_wire_schema_in {
         const omc_schema *schema;
         unsigned depth;
-    } *ids; /**< By id; grows. */
+    } * ids; /**< By id; grows. */
     size_t cap;
     size_t bytes;   /**< Of all definitions so far. */
     rc_arena arena; /**< Holds schemas until release(), also those whose id was defined again. */

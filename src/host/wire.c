@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers, texts, lists and errors of the host protocol. Bytes are copied before they are looked at,
- * so that alignment does not matter, and turned around on machines of the other order.
+ * Numbers, texts, lists and errors of the host protocol. Bytes are copied before they are looked
+ * at, so that alignment does not matter, and turned around on machines of the other order.
  */
 #include "host/wire.h"
 

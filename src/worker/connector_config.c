@@ -388,8 +388,8 @@ int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, co
     if (count == 2)
         structs[1] = omc_alloc0(arena, RC_MAX(tables[1].options_size, (size_t)1));
     (void)rc_options_parse(tables, count, config,
-                           strict_keys(worker, plan.plugin) ? RC_OPTIONS_STRICT : 0, structs,
-                           arena, problems);
+                           strict_keys(worker, plan.plugin) ? RC_OPTIONS_STRICT : 0, structs, arena,
+                           problems);
     /* What does not depend on these options is checked even when they are wrong. */
     plan.options.key_converter = class_or(config, "key.converter", worker->key_converter, arena);
     plan.options.value_converter =

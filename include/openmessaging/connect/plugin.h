@@ -311,9 +311,9 @@ typedef struct omc_converter_ops {
 
 /** One plugin. Constant; instances are made by the host. */
 typedef struct omc_plugin {
-    uint32_t abi;  /**< OMC_ABI_CURRENT of the header it was built with. */
-    uint32_t size; /**< sizeof(omc_plugin) of that header. */
-    uint32_t kind; /**< omc_plugin_kind. */
+    uint32_t abi;              /**< OMC_ABI_CURRENT of the header it was built with. */
+    uint32_t size;             /**< sizeof(omc_plugin) of that header. */
+    uint32_t kind;             /**< omc_plugin_kind. */
     uint32_t flags;            /**< OMC_PLUGIN_*. */
     const char *name;          /**< "file-source": [a-z0-9-]. */
     const char *classes;       /**< Java class names it answers to, comma separated; may be NULL. */

@@ -74,15 +74,15 @@ static rc_wire_in input(fixture *f, rc_slice payload)
     return in;
 }
 
-#define LINE_SCHEMA                                                        \
-    "01 00 00 00 26 00 00 00 01 00 00 00 08 00 00 00 00 00 04 00 00 00 "   \
+#define LINE_SCHEMA                                                      \
+    "01 00 00 00 26 00 00 00 01 00 00 00 08 00 00 00 00 00 04 00 00 00 " \
     "6c 69 6e 65 ff ff ff ff 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"
-#define BATCH_BYTES                                                        \
-    "02 00 00 00 "                                                         \
-    "74 00 01 00 00 00 08 01 00 00 00 61 00 00 00 00 "                     \
-    "01 00 00 00 08 01 00 00 00 66 08 01 00 00 00 78 01 00 00 00 "         \
-    "01 00 00 00 08 01 00 00 00 6e 04 01 00 00 00 00 00 00 00 "            \
-    "74 00 01 00 00 00 08 01 00 00 00 62 00 00 00 00 02 00 00 00 "         \
+#define BATCH_BYTES                                                \
+    "02 00 00 00 "                                                 \
+    "74 00 01 00 00 00 08 01 00 00 00 61 00 00 00 00 "             \
+    "01 00 00 00 08 01 00 00 00 66 08 01 00 00 00 78 01 00 00 00 " \
+    "01 00 00 00 08 01 00 00 00 6e 04 01 00 00 00 00 00 00 00 "    \
+    "74 00 01 00 00 00 08 01 00 00 00 62 00 00 00 00 02 00 00 00 " \
     "01 00 00 00 08 01 00 00 00 6e 04 02 00 00 00 00 00 00 00"
 
 static void the_documents_batch_is_read(void **state)
@@ -151,8 +151,10 @@ static void every_kind_of_value_comes_back_as_it_was(void **state)
 {
     fixture *f = *state;
     static const omc_field fields[] = {{"line", &line_schema}};
-    static const omc_schema schema = {
-        .type = OMC_STRUCT, .field_count = 1, .fields = fields, .optional = true};
+    static const omc_schema schema = {.type = OMC_STRUCT,
+                                      .field_count = 1,
+                                      .fields = fields,
+                                      .optional = true};
     const omc_value inner = omc_string(omc_slice_str("x"));
     const omc_struct object = {&schema, &inner};
     const omc_value items[] = {omc_null(), omc_boolean(true), number(OMC_INT64, 10, "1e1")};
@@ -206,8 +208,9 @@ static void a_schema_keeps_all_its_parts(void **state)
                                        .doc = "money",
                                        .parameters = {1, &scale}};
     static const omc_schema list = {.type = OMC_ARRAY, .optional = true, .value_schema = &decimal};
-    static const omc_schema table = {
-        .type = OMC_MAP, .key_schema = &line_schema, .value_schema = &list};
+    static const omc_schema table = {.type = OMC_MAP,
+                                     .key_schema = &line_schema,
+                                     .value_schema = &list};
     static const omc_schema count = {.type = OMC_INT32,
                                      .has_default = true,
                                      .default_value = {.kind = OMC_INT32, .u.i64 = 3}};
@@ -215,16 +218,19 @@ static void a_schema_keeps_all_its_parts(void **state)
     static const omc_value three = {.kind = OMC_INT32, .u.i64 = 4};
     static const omc_schema inner = {.type = OMC_STRUCT, .fields = inner_fields, .field_count = 1};
     static const omc_struct inner_default = {&inner, &three};
-    static const omc_schema with_default = {
-        .type = OMC_STRUCT,
-        .fields = inner_fields,
-        .field_count = 1,
-        .has_default = true,
-        .default_value = {.kind = OMC_STRUCT, .u.object = &inner_default}};
-    static const omc_field fields[] = {
-        {"price", &decimal}, {"table", &table}, {"inner", &with_default}};
-    static const omc_schema schema = {
-        .type = OMC_STRUCT, .name = "row", .fields = fields, .field_count = 3};
+    static const omc_schema with_default = {.type = OMC_STRUCT,
+                                            .fields = inner_fields,
+                                            .field_count = 1,
+                                            .has_default = true,
+                                            .default_value = {.kind = OMC_STRUCT,
+                                                              .u.object = &inner_default}};
+    static const omc_field fields[] = {{"price", &decimal},
+                                       {"table", &table},
+                                       {"inner", &with_default}};
+    static const omc_schema schema = {.type = OMC_STRUCT,
+                                      .name = "row",
+                                      .fields = fields,
+                                      .field_count = 3};
     uint32_t id = rc_wire_schema_id(&f->ids, &schema);
     omc_schema copy = schema; /* another address, the same schema */
 
@@ -244,19 +250,19 @@ static void broken_bytes_are_named(void **state)
         const char *hex, *fault;
     } cases[] = {
         {"", "truncated"},
-        {"01 00 00 00", "truncated"},                            /* a record that is not there */
-        {"ff ff ff 7f 00 00", "truncated"},                      /* a count no payload can hold */
-        {"01 00 00 00 00 40", "bad-record"},                     /* an unknown field */
-        {"01 00 00 00 10 00 0f", "bad-value"},                   /* no such tag */
-        {"01 00 00 00 10 00 88 00 00 00 00", "bad-value"},       /* text on a STRING */
-        {"01 00 00 00 10 00 07 02", "bad-value"},                /* a boolean that is 2 */
-        {"01 00 00 00 10 00 08 05 00 00 00 61", "truncated"},    /* STRING of 5 with 1 byte */
-        {"01 00 00 00 10 00 0a ff ff ff ff", "truncated"},       /* ARRAY of 4 billion */
-        {"01 00 00 00 04 00 09 00 00 00", "unknown-schema"},     /* id 9 */
-        {"01 00 00 00 10 00 0d 01 00 00 00", "unknown-schema"},  /* STRUCT of a STRING schema */
-        {"01 00 00 00 10 00 0d 00 00 00 00", "unknown-schema"},  /* STRUCT without one */
-        {"01 00 00 00 20 00 01 00 00 00", "bad-reference"},      /* map 1 before map 0 */
-        {"01 00 00 00 00 04 07 00 00 00", "bad-reference"},      /* text 7 before text 0 */
+        {"01 00 00 00", "truncated"},                           /* a record that is not there */
+        {"ff ff ff 7f 00 00", "truncated"},                     /* a count no payload can hold */
+        {"01 00 00 00 00 40", "bad-record"},                    /* an unknown field */
+        {"01 00 00 00 10 00 0f", "bad-value"},                  /* no such tag */
+        {"01 00 00 00 10 00 88 00 00 00 00", "bad-value"},      /* text on a STRING */
+        {"01 00 00 00 10 00 07 02", "bad-value"},               /* a boolean that is 2 */
+        {"01 00 00 00 10 00 08 05 00 00 00 61", "truncated"},   /* STRING of 5 with 1 byte */
+        {"01 00 00 00 10 00 0a ff ff ff ff", "truncated"},      /* ARRAY of 4 billion */
+        {"01 00 00 00 04 00 09 00 00 00", "unknown-schema"},    /* id 9 */
+        {"01 00 00 00 10 00 0d 01 00 00 00", "unknown-schema"}, /* STRUCT of a STRING schema */
+        {"01 00 00 00 10 00 0d 00 00 00 00", "unknown-schema"}, /* STRUCT without one */
+        {"01 00 00 00 20 00 01 00 00 00", "bad-reference"},     /* map 1 before map 0 */
+        {"01 00 00 00 00 04 07 00 00 00", "bad-reference"},     /* text 7 before text 0 */
         {"01 00 00 00 00 04 00 00 00 00 01 00 00 00 ff", "bad-value"}, /* topic not UTF-8 */
         {"05 00 00 00 00 00 00 00 00 00 00 00 00 00", "over-limit"},   /* more than asked for */
     };
@@ -319,13 +325,17 @@ static void broken_schemas_are_named(void **state)
     } cases[] = {
         {"01 00 00 00 04 00 00 00 01 00 00 00", "truncated"},
         {"01 00 00 00 22 00 00 00 00 00 00 00 08 00 00 00 00 00 ff ff ff ff ff ff ff ff "
-         "00 00 00 00 " REST, "bad-schema"}, /* id 0 */
+         "00 00 00 00 " REST,
+         "bad-schema"}, /* id 0 */
         {"01 00 00 00 22 00 00 00 01 00 00 00 0e 00 00 00 00 00 ff ff ff ff ff ff ff ff "
-         "00 00 00 00 " REST, "bad-schema"}, /* type 14 */
+         "00 00 00 00 " REST,
+         "bad-schema"}, /* type 14 */
         {"01 00 00 00 22 00 00 00 01 00 00 00 0a 00 00 00 00 00 ff ff ff ff ff ff ff ff "
-         "00 00 00 00 00 00 00 00 00 00 00 00 05 00 00 00", "unknown-schema"}, /* items 5 */
+         "00 00 00 00 00 00 00 00 00 00 00 00 05 00 00 00",
+         "unknown-schema"}, /* items 5 */
         {"01 00 00 00 24 00 00 00 01 00 00 00 03 04 00 00 00 00 ff ff ff ff ff ff ff ff "
-         "00 00 00 00 " REST "07 01", "bad-schema"}, /* default true of an INT32 */
+         "00 00 00 00 " REST "07 01",
+         "bad-schema"}, /* default true of an INT32 */
     };
     fixture *f = *state;
 
