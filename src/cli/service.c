@@ -9,6 +9,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/thread.h"
+#include "host/foreign.h"
 #include "host/hosted.h"
 #include "log/embedded.h"
 #include "log/rocketmq.h"
@@ -80,13 +81,23 @@ static const omc_plugin *isolate(void *arg, const omc_plugin *plugin, const char
     return rc_hosted_isolate(arg, plugin, location);
 }
 
+static int load_foreign(void *arg, const char *path, const omc_plugin *const **ret, rc_error *err)
+{
+    return rc_foreign_load(arg, path, ret, err);
+}
+
+static void scan_done(void *arg)
+{
+    rc_foreign_done(arg);
+}
+
 static void free_hosts(void *arg)
 {
     rc_hosts_free(arg);
 }
 
 /* Hosts for connectors that live in processes of their own. Nothing runs until one is needed. */
-static rc_isolator isolator(const rc_worker_config *config)
+static rc_foreign foreign(const rc_worker_config *config)
 {
     const rc_hosts_config hosts = {.worker_id = config->worker_id,
                                    .start_timeout_ms = config->host_start_timeout_ms,
@@ -97,9 +108,17 @@ static rc_isolator isolator(const rc_worker_config *config)
                                    .poll_timeout_ms = config->host_poll_timeout_ms,
                                    .heartbeat_ms = config->host_heartbeat_ms,
                                    .memory_max = config->host_memory_max,
-                                   .crashes_max = config->host_crashes_max};
+                                   .crashes_max = config->host_crashes_max,
+                                   .java = config->host_java,
+                                   .java_jar = config->host_java_jar,
+                                   .java_options = config->host_java_options};
 
-    return (rc_isolator){.arg = rc_hosts_new(&hosts), .isolate = isolate, .free = free_hosts};
+    return (rc_foreign){.arg = rc_hosts_new(&hosts),
+                        .isolate = isolate,
+                        .wants = rc_foreign_wants,
+                        .load = load_foreign,
+                        .done = scan_done,
+                        .free = free_hosts};
 }
 
 int rc_service_registry(const rc_worker_config *config, const omc_plugin *const *connectors,
@@ -116,11 +135,11 @@ int rc_service_registry(const rc_worker_config *config, const omc_plugin *const 
     for (size_t i = 0; i < paths; i++)
         list[i] = config->plugin_paths.items[i];
     if (config && config->host_heartbeat_ms) /* a worker's whole configuration */
-        setup.isolator = isolator(config);
+        setup.foreign = foreign(config);
     r = rc_registry_new(&setup, &registry, err);
     free(list);
     if (r < 0) {
-        rc_hosts_free(setup.isolator.arg);
+        rc_hosts_free(setup.foreign.arg);
         return r;
     }
     if (paths) {

@@ -33,19 +33,48 @@ struct rc_host {
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static const char *keep(rc_hosts *hosts, const char *text)
+{
+    return text ? omc_copy(&hosts->memory.pub, text, strlen(text)) : NULL;
+}
+
+/* java <options> -jar <host> */
+static void make_java(rc_hosts *hosts)
+{
+    const char *at = hosts->config.java_options ? hosts->config.java_options : "";
+    const char **argv = omc_alloc0(&hosts->memory.pub, (strlen(at) + 5) * sizeof *argv);
+    size_t count = 0;
+
+    argv[count++] = hosts->config.java && *hosts->config.java ? hosts->config.java : "java";
+    while (*(at += strspn(at, " \t"))) {
+        size_t len = strcspn(at, " \t");
+
+        argv[count++] = omc_copy(&hosts->memory.pub, at, len);
+        at += len;
+    }
+    argv[count++] = "-jar";
+    argv[count] = hosts->config.java_jar;
+    hosts->java = (rc_launcher){.name = "java", .process = {.argv = argv}};
+}
+
 rc_hosts *rc_hosts_new(const rc_hosts_config *config)
 {
     rc_hosts *hosts = rc_calloc(1, sizeof *hosts);
 
+    rc_arena_init(&hosts->memory, 1024);
     hosts->config = *config;
-    hosts->config.worker_id = rc_strdup(config->worker_id ? config->worker_id : "");
-    hosts->config.self = rc_strdup(config->self ? config->self : "/proc/self/exe");
+    hosts->config.worker_id = keep(hosts, config->worker_id ? config->worker_id : "");
+    hosts->config.self = keep(hosts, config->self ? config->self : "/proc/self/exe");
+    hosts->config.java = keep(hosts, config->java);
+    hosts->config.java_jar = keep(hosts, config->java_jar);
+    hosts->config.java_options = keep(hosts, config->java_options);
     hosts->native_argv[0] = hosts->config.self;
     hosts->native_argv[1] = "plugin";
     hosts->native_argv[2] = "host";
     hosts->native.name = "c";
     hosts->native.process.argv = hosts->native_argv;
     hosts->native.process.memory_max = config->memory_max;
+    make_java(hosts);
     pthread_mutex_init(&hosts->mu, NULL);
     return hosts;
 }
@@ -55,10 +84,10 @@ void rc_hosts_free(rc_hosts *hosts)
     if (!hosts)
         return;
     RC_ASSERT(!hosts->hosts);
+    rc_foreign_free(hosts->places);
     rc_isolated_free(hosts->isolated);
     pthread_mutex_destroy(&hosts->mu);
-    free((char *)(uintptr_t)hosts->config.self);
-    free((char *)(uintptr_t)hosts->config.worker_id);
+    rc_arena_release(&hosts->memory);
     free(hosts);
 }
 

@@ -28,6 +28,9 @@ typedef struct rc_hosts_config {
     int64_t heartbeat_ms;
     int64_t memory_max; /**< Address space of C hosts; 0 = no limit. */
     int64_t crashes_max;
+    const char *java;         /**< Program; NULL = `java` in PATH. */
+    const char *java_jar;     /**< The Java host; NULL = there is none. */
+    const char *java_options; /**< Words between program and jar, separated by blanks. */
 } rc_hosts_config;
 
 rc_hosts *rc_hosts_new(const rc_hosts_config *config);

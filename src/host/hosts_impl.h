@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 struct rc_isolated;
+struct rc_foreign_place;
 
 struct rc_hosts {
     rc_hosts_config config;
@@ -17,8 +18,15 @@ struct rc_hosts {
     pthread_mutex_t mu;
     rc_host *hosts;               /* [mu] */
     struct rc_isolated *isolated; /* [mu] native plugins that run in hosts */
+    struct rc_foreign_place *places; /* [mu] */
+    rc_launcher java;
+    rc_arena memory; /* of settings */
+    /* by one scan at a time */
+    rc_host *scan_host;
+    const rc_launcher *scan_launcher;
 };
 
 void rc_isolated_free(struct rc_isolated *list);
+void rc_foreign_free(struct rc_foreign_place *list);
 
 #endif

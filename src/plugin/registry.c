@@ -137,7 +137,7 @@ int rc_registry_new(const rc_registry_config *config, rc_registry **ret, rc_erro
     if (r < 0)
         return r;
     registry->view = rc_registry_build(registry, NULL, 0);
-    registry->isolator = config->isolator;
+    registry->foreign = config->foreign;
     *ret = RC_TAKE(registry);
     return 0;
 }
@@ -169,8 +169,8 @@ void rc_registry_free(rc_registry *registry)
 {
     if (!registry)
         return;
-    if (registry->isolator.free)
-        registry->isolator.free(registry->isolator.arg);
+    if (registry->foreign.free)
+        registry->foreign.free(registry->foreign.arg);
     rc_view_free(registry->view);
     free_files(registry->files);
     free_kept(registry->kept);
@@ -212,7 +212,7 @@ rc_plugin_finder rc_registry_finder(rc_registry *registry)
 int rc_registry_isolated(rc_registry *registry, const omc_plugin *plugin, const omc_plugin **ret,
                          rc_error *err)
 {
-    const rc_isolator *isolator = &registry->isolator;
+    const rc_foreign *foreign = &registry->foreign;
     const char *location = NULL;
 
     (void)pthread_rwlock_rdlock(&registry->lock);
@@ -221,7 +221,7 @@ int rc_registry_isolated(rc_registry *registry, const omc_plugin *plugin, const 
             location = registry->view->entries[i]->location;
     (void)pthread_rwlock_unlock(&registry->lock);
     *ret =
-        isolator->isolate && location ? isolator->isolate(isolator->arg, plugin, location) : NULL;
+        foreign->isolate && location ? foreign->isolate(foreign->arg, plugin, location) : NULL;
     if (*ret)
         return 0;
     return rc_fail(err, OMC_EUNSUPPORTED,

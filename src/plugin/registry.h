@@ -18,20 +18,26 @@
 
 typedef struct rc_registry rc_registry;
 
-/** Runs native plugins in processes of their own, for connectors with `isolation=process`. */
-typedef struct rc_isolator {
+/** Plugins that run in other processes: the room above knows how. */
+typedef struct rc_foreign {
     void *arg;
-    /** A plugin that lives as long as `arg`; NULL when it cannot be isolated. Any thread. */
+    /** The plugin that runs a native one in a process of its own (`isolation=process`); lives as
+     *  long as `arg`. NULL when it cannot be isolated. Any thread. */
     const omc_plugin *(*isolate)(void *arg, const omc_plugin *plugin, const char *location);
+    /** Whether a file or folder holds plugins that are not native. */
+    bool (*wants)(const char *path);
+    /** These plugins, NULL-terminated; live as long as `arg`. One scan at a time. */
+    int (*load)(void *arg, const char *path, const omc_plugin *const **ret, rc_error *err);
+    void (*done)(void *arg); /**< A scan is over. */
     void (*free)(void *arg); /**< Called by rc_registry_free(). */
-} rc_isolator;
+} rc_foreign;
 
 typedef struct rc_registry_config {
     const omc_plugin *const *const *builtin; /**< NULL-terminated array of such arrays. */
     const char *const *paths; /**< Folders and files of pluginPaths; NULL-terminated; copied. */
     const char *self;         /**< Path of our own program, for probing; NULL = /proc/self/exe. */
     int64_t probe_timeout_ms; /**< Default 5,000. */
-    rc_isolator isolator;     /**< Owned once rc_registry_new() succeeded; zero = none. */
+    rc_foreign foreign;       /**< Owned once rc_registry_new() succeeded; zero = none. */
 } rc_registry_config;
 
 int rc_registry_new(const rc_registry_config *config, rc_registry **ret, rc_error *err);

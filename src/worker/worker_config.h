@@ -52,6 +52,9 @@ typedef struct rc_worker_config {
     int64_t host_heartbeat_ms;     /**< host.heartbeat, 1s */
     int64_t host_crashes_max;      /**< host.crashes.max, 5; -1 = no limit */
     int64_t host_memory_max;       /**< host.memory.max, 0 = no limit */
+    const char *host_java;         /**< host.java; NULL = `java` in PATH */
+    const char *host_java_jar;     /**< host.java.jar */
+    const char *host_java_options; /**< host.java.options */
     const char *log_level;         /**< log.level = debug|info|warn|error */
     bool strict;                   /**< config.strict, true */
 } rc_worker_config;
