@@ -224,6 +224,14 @@ int rc_channel_call(rc_channel *ch, unsigned type, const char *what, int64_t tim
     return r < 0 ? r : rc_channel_overdue(ch, what, timeout_ms, err);
 }
 
+void rc_channel_credit(rc_channel *ch, int64_t records, int64_t bytes)
+{
+    pthread_mutex_lock(&ch->session->mu);
+    ch->records += records;
+    ch->bytes += bytes;
+    pthread_mutex_unlock(&ch->session->mu);
+}
+
 int64_t rc_channel_in_call(rc_channel *ch, const char *name)
 {
     int64_t ms;

@@ -18,7 +18,6 @@ typedef struct source {
     rc_guest guest;
     const omc_source_context *ctx;
     int64_t records_max, bytes_max; /* of one batch */
-    int64_t records, bytes;         /* credit the host has */
     uint64_t next_seq, acked;
     int64_t commit_ms; /* when COMMIT was sent last */
     bool commit_due;
@@ -123,8 +122,7 @@ static int give_credit(source *s, int64_t records, int64_t bytes, rc_error *err)
     rc_channel_begin(&s->guest.out);
     rc_out_u64(&s->guest.out, (uint64_t)records);
     rc_out_u64(&s->guest.out, (uint64_t)bytes);
-    s->records += records;
-    s->bytes += bytes;
+    rc_channel_credit(s->guest.channel, records, bytes);
     return rc_channel_send(s->guest.channel, RC_FRAME_CREDIT, 0, 0, &s->guest.out, err);
 }
 
@@ -162,8 +160,7 @@ static void check_batch(source *s, rc_wire_in *in, uint64_t seq, size_t count, s
         rc_in_fault(in, "after-finished");
     else if (seq != s->next_seq || count == 0)
         rc_in_fault(in, "wrong-sequence");
-    else if (s->records <= 0 || s->bytes <= 0 || (int64_t)count > s->records_max ||
-             (count > 1 && (int64_t)bytes > s->bytes_max))
+    else if ((int64_t)count > s->records_max || (count > 1 && (int64_t)bytes > s->bytes_max))
         rc_in_fault(in, "credit-exceeded");
 }
 
@@ -186,8 +183,6 @@ static int take_batch(source *s, const rc_frame *f, omc_batch *out, rc_error *er
         return r;
     }
     s->next_seq += count;
-    s->records -= (int64_t)count;
-    s->bytes -= (int64_t)len;
     r = give_credit(s, (int64_t)count, (int64_t)len, err);
     return r < 0 ? r : (int)count;
 }

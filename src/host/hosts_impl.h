@@ -16,8 +16,8 @@ struct rc_hosts {
     rc_launcher native;
     const char *native_argv[4];
     pthread_mutex_t mu;
-    rc_host *hosts;               /* [mu] */
-    struct rc_isolated *isolated; /* [mu] native plugins that run in hosts */
+    rc_host *hosts;                  /* [mu] */
+    struct rc_isolated *isolated;    /* [mu] native plugins that run in hosts */
     struct rc_foreign_place *places; /* [mu] */
     rc_launcher java;
     rc_arena memory; /* of settings */

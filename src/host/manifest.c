@@ -191,7 +191,8 @@ int rc_foreign_manifest(rc_hosts *hosts, rc_foreign_place *place, const char *pa
     omc_arena *arena = &place->arena.pub;
     const manifest m = {.hosts = hosts,
                         .place = place,
-                        .folder = omc_copy(arena, path, strlen(path) - strlen("/" RC_MANIFEST_NAME)),
+                        .folder =
+                            omc_copy(arena, path, strlen(path) - strlen("/" RC_MANIFEST_NAME)),
                         .arena = arena,
                         .err = err};
     RC_AUTO_FREE char *text = NULL;

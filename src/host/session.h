@@ -103,6 +103,8 @@ int rc_channel_call(rc_channel *channel, unsigned type, const char *what, int64_
  */
 int rc_channel_wait(rc_channel *channel, int wake_fd, int64_t timeout_ms, rc_frame **ret,
                     rc_error *err);
+/** Credit of a source: BATCH frames are held against it as they come in. Before CREDIT is sent. */
+void rc_channel_credit(rc_channel *channel, int64_t records, int64_t bytes);
 /** How long the host has been in the call `name` by its last PONG, ms; -1 = it is not. */
 int64_t rc_channel_in_call(rc_channel *channel, const char *name);
 /** Kills the host because a call took too long. @return the error all calls now get. */

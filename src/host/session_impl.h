@@ -40,6 +40,8 @@ struct rc_channel {
     rc_frame *inbox;    /* [session->mu] */
     size_t inbox_count; /* [session->mu] */
     size_t inbox_bytes; /* [session->mu] */
+    int64_t records;    /* [session->mu] credit the host has */
+    int64_t bytes;      /* [session->mu] */
     char call[32];      /* [session->mu] by the last PONG; "" = none */
     int64_t call_ms;    /* [session->mu] */
     UT_hash_handle hh;

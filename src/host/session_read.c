@@ -239,6 +239,22 @@ static void take_reply(rc_session *s, rc_frame *f)
     rc_frame_free(f);
 }
 
+/* Under mu. Held against the credit when it comes, not when it is looked at: the credit of what
+ * waits is not given back yet. @return false when there was none. */
+static bool pay(rc_channel *ch, const rc_frame *f)
+{
+    rc_arena none;
+    rc_wire_in in;
+    bool may = ch->records > 0 && ch->bytes > 0;
+
+    rc_arena_init(&none, 64);
+    rc_in_init(&in, rc_frame_payload(f), &none.pub);
+    (void)rc_in_u64(&in);
+    ch->records -= rc_in_u32(&in);
+    ch->bytes -= f->head.length;
+    return may;
+}
+
 /* A frame of an instance that is no reply. Takes it. */
 static void take_instance(rc_session *s, rc_frame *f, const struct rule *rule)
 {
@@ -255,6 +271,8 @@ static void take_instance(rc_session *s, rc_frame *f, const struct rule *rule)
         fault = "wrong-kind";
     else if (ch->config.kind == RC_CHANNEL_CONNECTOR && ch->config.event)
         ch->config.event(ch->config.arg, f);
+    else if (f->head.type == RC_FRAME_BATCH && !pay(ch, f))
+        fault = "credit-exceeded";
     else if (!deliver(ch, f))
         fault = "flood";
     else

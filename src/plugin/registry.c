@@ -220,8 +220,7 @@ int rc_registry_isolated(rc_registry *registry, const omc_plugin *plugin, const 
         if (registry->view->entries[i]->plugin == plugin)
             location = registry->view->entries[i]->location;
     (void)pthread_rwlock_unlock(&registry->lock);
-    *ret =
-        foreign->isolate && location ? foreign->isolate(foreign->arg, plugin, location) : NULL;
+    *ret = foreign->isolate && location ? foreign->isolate(foreign->arg, plugin, location) : NULL;
     if (*ret)
         return 0;
     return rc_fail(err, OMC_EUNSUPPORTED,

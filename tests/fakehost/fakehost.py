@@ -339,7 +339,8 @@ class Instance(threading.Thread):
             self.protocol_fault(partition, last)
         until = min(until, last + self.records_max)
         records = b"".join(self.record(partition, n, n == last + 1) for n in range(last + 1, until + 1))
-        self.send_batch(records, until - last)
+        if until > last:
+            self.send_batch(records, until - last)
         self.call = None
         return until
 
@@ -366,10 +367,9 @@ class Instance(threading.Thread):
         elif fault == "unknown-schema":
             self.wire.send(BATCH, self.number, 0, head + num("H", 0x14) + num("I", 77) + string("x"))
         elif fault == "credit-exceeded":
-            for _ in range(self.records // self.records_max + 2):
-                self.send_batch(self.record(partition, last, True) +
-                                self.record(partition, last, False) * (self.records_max - 1),
-                                self.records_max)
+            self.send_batch(self.record(partition, last, True) +
+                            self.record(partition, last, False) * self.records_max,
+                            self.records_max + 1)
         elif fault == "unexpected-reply":
             self.wire.send(OPEN, self.number, 4711, b"", REPLY)
         elif fault == "too-deep":
