@@ -281,6 +281,7 @@ int rc_channel_open(rc_session *session, const rc_channel_config *config, rc_cha
             r = rc_fail(err, OMC_EAGAIN, "%s has %d instances, more are not allowed", session->who,
                         INSTANCES_MAX);
     }
+    DL_APPEND(session->all, ch);
     if (session->state == RC_SESSION_DEAD)
         rc_wake_set(&ch->wake);
     pthread_mutex_unlock(&session->mu);
@@ -301,6 +302,7 @@ void rc_channel_close(rc_channel *ch)
         return;
     s = ch->session;
     pthread_mutex_lock(&s->mu);
+    DL_DELETE(s->all, ch);
     if (ch->instance)
         HASH_DEL(s->channels, ch);
     HASH_ITER(hh, s->open, request, after)

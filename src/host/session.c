@@ -17,6 +17,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #define EXIT_GRACE_MS 200  /* after the socket's end, before it is killed */
 #define TERM_GRACE_MS 2000 /* after SIGTERM */
@@ -118,7 +119,7 @@ static void end_process(rc_session *s, char how[64])
 /* The last thing: everybody gets the reason. */
 static void die(rc_session *s, const rc_error *why)
 {
-    rc_channel *ch, *next;
+    rc_channel *ch;
     rc_error death = *why;
     char how[64];
 
@@ -129,7 +130,7 @@ static void die(rc_session *s, const rc_error *why)
     s->death = death;
     s->state = RC_SESSION_DEAD;
     s->death_ns = now_ns();
-    HASH_ITER(hh, s->channels, ch, next)
+    DL_FOREACH(s->all, ch)
     rc_wake_set(&ch->wake);
     pthread_cond_broadcast(&s->cond);
     pthread_mutex_unlock(&s->mu);
@@ -359,7 +360,7 @@ static void session_delete(rc_session *s)
 {
     rc_open_request *request, *next;
 
-    RC_ASSERT(!s->channels);
+    RC_ASSERT(!s->all);
     HASH_ITER(hh, s->open, request, next)
     {
         HASH_DEL(s->open, request); /* NOLINT(clang-analyzer-unix.Malloc) */

@@ -36,14 +36,15 @@ struct rc_channel {
     rc_channel_config config;
     rc_session *session;
     uint16_t instance;
-    rc_wake wake;       /* set while there are frames, or the session is dead */
-    rc_frame *inbox;    /* [session->mu] */
-    size_t inbox_count; /* [session->mu] */
-    size_t inbox_bytes; /* [session->mu] */
-    int64_t records;    /* [session->mu] credit the host has */
-    int64_t bytes;      /* [session->mu] */
-    char call[32];      /* [session->mu] by the last PONG; "" = none */
-    int64_t call_ms;    /* [session->mu] */
+    rc_wake wake;                   /* set while there are frames, or the session is dead */
+    rc_frame *inbox;                /* [session->mu] */
+    size_t inbox_count;             /* [session->mu] */
+    size_t inbox_bytes;             /* [session->mu] */
+    int64_t records;                /* [session->mu] credit the host has */
+    int64_t bytes;                  /* [session->mu] */
+    char call[32];                  /* [session->mu] by the last PONG; "" = none */
+    int64_t call_ms;                /* [session->mu] */
+    struct rc_channel *prev, *next; /* [session->mu] all of them, those without a number too */
     UT_hash_handle hh;
 };
 
@@ -68,6 +69,7 @@ struct rc_session {
     bool killed;            /* [mu] the reader has to end it for `death` */
     bool closing;           /* [mu] nobody wants it any more */
     rc_channel *channels;   /* [mu] by instance */
+    rc_channel *all;        /* [mu] */
     rc_open_request *open;  /* [mu] by id */
     uint32_t last_request;  /* [mu] */
     uint16_t last_instance; /* [mu] */
