@@ -108,16 +108,31 @@ typedef struct made {
     union {
         omc_source_ops source;
         omc_sink_ops sink;
+        omc_transform_ops transform;
+        omc_predicate_ops predicate;
+        omc_converter_ops converter;
     } ops;
 } made;
 
 static void set_ops(made *m, const rc_host_plugin *told)
 {
-    if (told->kind == OMC_SINK) {
-        m->ops.sink = rc_hosted_sink_ops;
-    } else {
+    switch (told->kind) {
+    case OMC_SOURCE:
         m->ops.source = rc_hosted_source_ops;
         m->ops.source.flags = told->flags & (OMC_SOURCE_REPLAYS | OMC_SOURCE_EXACTLY_ONCE);
+        break;
+    case OMC_SINK:
+        m->ops.sink = rc_hosted_sink_ops;
+        break;
+    case OMC_TRANSFORM:
+        m->ops.transform = rc_hosted_transform_ops;
+        break;
+    case OMC_PREDICATE:
+        m->ops.predicate = rc_hosted_predicate_ops;
+        break;
+    default:
+        m->ops.converter = rc_hosted_converter_ops;
+        break;
     }
     m->plugin.ops = &m->ops;
 }
@@ -130,8 +145,8 @@ const omc_plugin *rc_foreign_plugin(rc_hosts *hosts, rc_foreign_place *place,
     rc_checked_plugin *checked;
     rc_error err = {0};
 
-    if (told->kind != OMC_SOURCE && told->kind != OMC_SINK)
-        return NULL;
+    if (told->kind < OMC_SOURCE || told->kind > OMC_CONVERTER)
+        return NULL; /* of a later version */
     m->hosted = (rc_hosted){.hosts = hosts,
                             .launcher = &place->launcher,
                             .kind = told->kind,
@@ -201,7 +216,7 @@ static int read_plugins(rc_hosts *hosts, rc_foreign_place *place, const rc_frame
     if (in.fault)
         return rc_fail(err, OMC_EFORMAT, "the host's reply to SCAN is broken: %s", in.fault);
     if (place->count == 0)
-        return rc_fail(err, OMC_EINVAL, "has no source or sink connector");
+        return rc_fail(err, OMC_EINVAL, "has no connector, transform, predicate or converter");
     return 0;
 }
 

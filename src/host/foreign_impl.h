@@ -16,7 +16,7 @@ typedef struct rc_foreign_place {
     size_t count;
 } rc_foreign_place;
 
-/* The plugin that was told of; NULL for kinds that do not run in hosts. */
+/* The plugin that was told of; NULL for kinds that are not known. */
 const omc_plugin *rc_foreign_plugin(rc_hosts *hosts, rc_foreign_place *place,
                                     const rc_host_plugin *told);
 /* Asks the place's scanner what is in `path`. */

@@ -19,6 +19,9 @@ typedef struct rc_hosted {
 /** Function tables for hosted plugins; `flags` of a copy say what the plugin can. */
 extern const omc_source_ops rc_hosted_source_ops;
 extern const omc_sink_ops rc_hosted_sink_ops;
+extern const omc_transform_ops rc_hosted_transform_ops;
+extern const omc_predicate_ops rc_hosted_predicate_ops;
+extern const omc_converter_ops rc_hosted_converter_ops;
 
 /**
  * A plugin that runs `native` in a process of its own: same name, options and texts.

@@ -136,16 +136,18 @@ static int read_plugin(const manifest *m, const json_t *one, const omc_plugin **
     rc_host_plugin told = {.location = m->folder};
     int r;
 
-    told.kind = kind && strcmp(kind, "sink") == 0     ? OMC_SINK
-                : kind && strcmp(kind, "source") == 0 ? OMC_SOURCE
-                                                      : 0;
+    for (unsigned i = OMC_SOURCE; kind && i <= OMC_CONVERTER; i++)
+        if (strcmp(rc_plugin_kind_name(i), kind) == 0)
+            told.kind = (uint8_t)i;
     told.class_name = keep(m, json_object_get(one, "class"), "");
     told.version = keep(m, json_object_get(one, "version"), "undefined");
     told.doc = keep(m, json_object_get(one, "doc"), "");
     told.flags = flags_of(json_object_get(one, "flags"));
     if (!told.kind || !*told.class_name)
-        return rc_fail(m->err, OMC_EINVAL,
-                       "'plugins': each needs a 'class' and a 'kind', \"source\" or \"sink\"");
+        return rc_fail(
+            m->err, OMC_EINVAL,
+            "'plugins': each needs a 'class' and a 'kind': source, sink, transform, predicate "
+            "or converter");
     r = read_options(m, json_object_get(one, "options"), &told);
     if (r == 0)
         *ret = rc_foreign_plugin(m->hosts, m->place, &told);

@@ -10,6 +10,8 @@ Faults of the process: exit, segv, deaf (no PONG), flood (endless lines), oom (h
 that does not return: start, put, poll, stop by `fault.call`). Faults of the protocol, by the names
 of the document: frame-too-long, unknown-schema, credit-exceeded, unexpected-reply, too-deep,
 truncated, wrong-sequence, unknown-frame, unknown-instance, wrong-kind, bad-reference.
+Its transform `fake.Suffix` appends `suffix`, drops the value `drop` and refuses the value `refuse`;
+its predicate `fake.Is` matches the value `value`; its converter `fake.Shout` writes capitals.
 Started with a word, it goes wrong before any connector: no-hello, mute, old.
 """
 import os
@@ -22,7 +24,9 @@ import time
 
 HELLO, WELCOME, ERROR, PING, LOG, METRICS, SHUTDOWN = 1, 2, 3, 4, 5, 6, 7
 SCAN, VALIDATE = 0x10, 0x12
-CONNECTOR_START, TASK_CONFIGS, TASK_START, STOP, RECONFIGURE, SCHEMAS = 0x20, 0x21, 0x22, 0x24, 0x25, 0x27
+CONNECTOR_START, TASK_CONFIGS, TASK_START, COMPONENT_START = 0x20, 0x21, 0x22, 0x23
+STOP, RECONFIGURE, SCHEMAS = 0x24, 0x25, 0x27
+APPLY, TO_BYTES, TO_VALUES = 0x50, 0x51, 0x52
 CREDIT, BATCH, ACK, COMMIT, OFFSET_READ, FINISHED = 0x30, 0x31, 0x32, 0x33, 0x34, 0x35
 OPEN, CLOSE, PUT, PRECOMMIT, REPORT, RETRY_AFTER = 0x40, 0x41, 0x42, 0x43, 0x47, 0x49
 REPLY, OPTIONAL = 2, 1
@@ -104,6 +108,7 @@ class Reader:
 
     def records(self):
         maps, texts, out = [], [], []
+        self.spans = []  # where the values are
 
         def ref(known, read):
             number = self.num("I")
@@ -121,8 +126,11 @@ class Reader:
                               (0x400, lambda: ref(texts, self.text)), (0x800, lambda: self.num("i")),
                               (0x1000, lambda: self.num("i")), (0x2000, lambda: self.num("q"))):
                 if fields & bit:
+                    start = self.at
                     got = read()
-                    value = got if bit == 0x10 else value
+                    if bit == 0x10:
+                        value = got
+                        self.spans.append((start, self.at))
             out.append(value)
         return out
 
@@ -253,8 +261,10 @@ class Instance(threading.Thread):
             self.connector_main()
         elif self.kind == 1:
             self.source_main()
-        else:
+        elif self.kind == 2:
             self.sink_main()
+        else:
+            self.component_main()
         if self.config.get("fault.call") == "stop":
             self.silent("stop")
         with Host.lock:
@@ -421,6 +431,43 @@ class Instance(threading.Thread):
             elif kind in (OPEN, CLOSE):
                 self.reply(kind, request)
 
+    def component_main(self):
+        if "start.error" in self.config:
+            self.fail(self.request, 1, 2, self.config["start.error"])
+        else:
+            self.reply(COMPONENT_START, self.request)
+        while True:
+            kind, _, _, request, payload = self.next()
+            if kind == STOP:
+                return
+            if kind != SCHEMAS:
+                self.silent("apply")
+                answer = {APPLY: self.apply, TO_BYTES: self.to_bytes, TO_VALUES: self.to_values}[kind]
+                self.reply(kind, request, num("I", 1) + answer(Reader(payload)))
+                self.call = None
+
+    def apply(self, r):
+        (value,), (start, end) = r.records(), (r.spans + [(0, 0)])[0]
+        if self.kind == 4:
+            return num("B", int(value == self.config["value"]))
+        if value == self.config.get("drop"):
+            return num("B", 1)
+        if value == self.config.get("refuse"):
+            return num("B", 2) + problem(9, 0, "no suffix for " + value)
+        return num("B", 0) + r.raw[4:start] + string(value + self.config["suffix"]) + r.raw[end:]
+
+    def to_bytes(self, r):
+        assert r.num("I") == 1
+        r.text(), r.pairs(), r.num("I")
+        value = r.value()
+        return num("B", 0) + (num("I", 0xffffffff) if value is None else text(value.upper()))
+
+    def to_values(self, r):
+        assert r.num("I") == 1
+        r.text(), r.pairs()
+        raw = r.bytes()
+        return num("B", 0) + num("I", 0) + (b"\0" if raw is None else string(raw.lower()))
+
     def report(self, number, values):
         """Refuses the records that `refuse` names; the others are written."""
         refuse, kept = self.config.get("refuse"), []
@@ -440,6 +487,9 @@ def flood():
         os.write(1, line * 60)
 
 
+PLUGINS = ((1, "fake.Source"), (2, "fake.Sink"), (3, "fake.Suffix"), (4, "fake.Is"), (5, "fake.Shout"))
+
+
 class Host:
     lock, instances, deaf = threading.Lock(), {}, False
 
@@ -453,7 +503,7 @@ class Host:
             time.sleep(3600)
         version = 9 if mode == "old" else 1
         wire.send(HELLO, 0, 0, b"CHP1" + num("H", version) + num("H", version) + num("I", os.getpid()) +
-                  num("Q", 0x63) + num("I", 16 << 20) + text("fakehost") + text("1") +
+                  num("Q", 0x7f) + num("I", 16 << 20) + text("fakehost") + text("1") +
                   text("Python") + pairs({}))
         assert wire.receive()[0] == WELCOME
         while True:
@@ -469,7 +519,7 @@ class Host:
                 self.scan(wire, request, payload)
             elif kind == VALIDATE:
                 self.validate(wire, request, payload)
-            elif kind in (CONNECTOR_START, TASK_START):
+            elif kind in (CONNECTOR_START, TASK_START, COMPONENT_START):
                 self.begin(wire, frame)
             else:
                 with Host.lock:
@@ -501,11 +551,11 @@ class Host:
         r = Reader(payload)
         paths = [r.text() for _ in range(r.num("I"))]
         found = b""
-        for kind, cls in ((1, "fake.Source"), (2, "fake.Sink")):
+        for kind, cls in PLUGINS:
             part = num("B", kind) + num("I", 8 | (1 if kind == 1 else 0)) + text(cls) + text(paths[0]) + \
                 text("1.0") + text("A " + cls) + num("I", 0)
             found += num("I", len(part)) + part
-        wire.send(SCAN, 0, request, num("I", 2) + found + num("I", 0), REPLY)
+        wire.send(SCAN, 0, request, num("I", len(PLUGINS)) + found + num("I", 0), REPLY)
 
     @staticmethod
     def validate(wire, request, payload):

@@ -211,6 +211,41 @@ def test_a_put_that_is_retriable_is_tried_again(fake, tmp_path):
     assert lines(out) == numbers(1000)
 
 
+def test_transforms_predicates_and_converters_run_in_hosts(fake, tmp_path):
+    out, raw = tmp_path / "out.txt", tmp_path / "raw.txt"
+    fake_source(fake, count=20, value__converter="fake.Shout", transforms="s",
+                transforms__s__class="fake.Suffix", transforms__s__suffix="-x",
+                transforms__s__drop="r3", transforms__s__predicate="p", transforms__s__negate="true",
+                predicates="p", predicates__p__class="fake.Is", predicates__p__value="r5")
+    expected = [n if n == "r5" else n + "-x" for n in numbers(20) if n != "r3"]
+    file_sink(fake, raw, "raw")
+    wait_until("19 lines", lambda: len(lines(raw)) == 19)
+    assert lines(raw) == [n.upper() for n in expected]
+    file_sink(fake, out, value__converter="fake.Shout")
+    wait_until("19 lines", lambda: len(lines(out)) == 19)
+    assert lines(out) == expected
+
+
+def test_a_component_that_cannot_start_says_why(fake):
+    fake_source(fake, "x", transforms="s", transforms__s__class="fake.Suffix",
+                **{"transforms__s__start.error": "no way"})
+    wait_until("FAILED", lambda: fake.states("x")[1] == ["FAILED"])
+    assert "no way" in fake.get("/api/v1/connectors/x/status").text
+
+
+def test_the_end_of_a_transforms_host_costs_no_record(fake, tmp_path):
+    out = tmp_path / "out.txt"
+    fake_source(fake, count=200, errors__tolerance="all", transforms="s",
+                transforms__s__class="fake.Suffix", transforms__s__suffix="!",
+                transforms__s__refuse="r9", **{"transforms__s__fault": "segv",
+                                               "transforms__s__fault.call": "apply",
+                                               "transforms__s__fault.once": str(tmp_path / "once")})
+    file_sink(fake, out)
+    wait_until("199 lines", lambda: len(lines(out)) == 199)
+    assert lines(out) == [n + "!" for n in numbers(200) if n != "r9"]
+    assert "killed by signal 11 (SIGSEGV)" in fake.said
+
+
 PROTOCOL_BUGS = ["frame-too-long", "unknown-schema", "credit-exceeded", "unexpected-reply", "too-deep",
                  "truncated", "wrong-sequence", "unknown-frame", "unknown-instance", "wrong-kind",
                  "bad-reference"]
@@ -327,7 +362,7 @@ def test_a_host_that_never_gets_going_is_refused_with_the_reason(make_worker, tm
     ('{"command": ["/nowhere/host"]}', "the host '/nowhere/host' cannot be run"),
     ('{"command": ["true"], "protocol": [2]}', "'protocol' must name version 1"),
     ('{"command": ["true"]}', "ended before it said HELLO: exit status 0"),
-    ('{"command": ["x"], "plugins": [{"kind": "both", "class": "a.B"}]}', "\"source\\\" or"),
+    ('{"command": ["x"], "plugins": [{"kind": "both", "class": "a.B"}]}', "a 'kind': source, sink"),
 ])
 def test_a_wrong_manifest_is_refused_with_the_reason(make_worker, tmp_path, text, words):
     place = tmp_path / "plugins" / "wrong"
