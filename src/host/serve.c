@@ -274,6 +274,7 @@ int rc_host_serve(int fd, const omc_plugin *const *builtin)
     pthread_mutex_init(&server.write_mu, NULL);
     pthread_mutex_init(&server.mu, NULL);
     pthread_mutex_init(&server.plugin_mu, NULL);
+    rc_served_host_init(&server);
     if (handshake(&server) < 0) {
         (void)fprintf(stderr, "error: the other end did not answer HELLO with WELCOME\n");
         return 1;

@@ -82,6 +82,8 @@ void rc_served_config(const omc_plugin *plugin, const omc_keyvalue *raw, omc_are
                       omc_config *ret);
 /** VALIDATE, SCAN: answered on a thread of their own. Takes the frame. */
 void rc_served_control(rc_server *server, rc_frame *f);
+/** Before any other thread: services have no argument to find the server by. */
+void rc_served_host_init(rc_server *server);
 const omc_host *rc_served_host(void);
 
 /* serve_instance.c */

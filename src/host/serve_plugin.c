@@ -30,6 +30,11 @@ static void host_log(omc_log_level level, const char *component, const char *fmt
     va_end(ap);
 }
 
+void rc_served_host_init(rc_server *server)
+{
+    the_server = server;
+}
+
 const omc_host *rc_served_host(void)
 {
     static const omc_host host = {.size = sizeof(omc_host),
@@ -96,7 +101,6 @@ int rc_served_plugin(rc_server *server, unsigned kind, const char *name, const c
 {
     int r = 0;
 
-    the_server = server;
     *ret = NULL;
     if (*location)
         r = find_loaded(server, kind, name, location, ret, err);

@@ -136,7 +136,7 @@ static const omc_option rows[] = {
           "Longest time a connector or task may take to stop in a host; then the host is killed."),
     RANGE("host.poll.timeout", DURATION_MS, "0", host_poll_timeout_ms, 0, DAY_MS,
           "Longest time one poll of a source may take in a host; 0 = any, as an idle source waits."),
-    RANGE("host.heartbeat", DURATION_MS, "1s", host_heartbeat_ms, 50, DAY_MS,
+    RANGE("host.heartbeat", DURATION_MS, "3s", host_heartbeat_ms, 50, DAY_MS,
           "How often hosts are asked whether they live; one that misses three times is killed."),
     RANGE("host.crashes.max", INT, "5", host_crashes_max, -1, 60,
           "Deaths of a host within 5 minutes after which its tasks stay FAILED until the connector is "

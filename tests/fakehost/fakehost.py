@@ -9,7 +9,8 @@ after which record, `fault.once` = a file that, once there, keeps the fault from
 Faults of the process: exit, segv, deaf (no PONG), flood (endless lines), oom (heap), silent (a call
 that does not return: start, put, poll, stop by `fault.call`). Faults of the protocol, by the names
 of the document: frame-too-long, unknown-schema, credit-exceeded, unexpected-reply, too-deep,
-truncated, wrong-sequence, unknown-frame, unknown-instance, wrong-kind, bad-reference.
+truncated, wrong-sequence, unknown-frame, unknown-instance, wrong-kind, bad-reference; greedy (a batch
+before any credit).
 Its transform `fake.Suffix` appends `suffix`, drops the value `drop` and refuses the value `refuse`;
 its predicate `fake.Is` matches the value `value`; its converter `fake.Shout` writes capitals.
 Started with a word, it goes wrong before any connector: no-hello, mute, old.
@@ -297,6 +298,8 @@ class Instance(threading.Thread):
         self.reply(TASK_START, self.request)
         self.records = self.credit = 0
         self.seq, self.acked, self.held, ended = 1, 0, False, False
+        if self.fault("greedy"):
+            self.send_batch(self.record(partition, 1, True), 1)
         count, rate = int(self.config.get("count", "10")), int(self.config.get("rate", "100"))
         while self.stop_request is None:
             ready = self.records > 0 and self.credit > 0 and not self.held and not ended

@@ -13,7 +13,7 @@ from conftest import BUILD, FILE_SINK, FILE_SOURCE, ROOT, wait_until
 
 TEMPLATE = BUILD / "connectors/template.so"
 FAKE = ROOT / "tests/fakehost/fakehost.py"
-QUICK = {"task.restart.delay": "20ms", "task.restart.delay.max": "200ms", "host.heartbeat": "100ms",
+QUICK = {"task.restart.delay": "20ms", "task.restart.delay.max": "200ms", "host.heartbeat": "300ms",
          "host.call.timeout": "600ms", "host.stop.timeout": "600ms", "maxStartTimeoutMills": "5s",
          "host.start.timeout": "5s"}
 
@@ -370,6 +370,22 @@ def test_a_wrong_manifest_is_refused_with_the_reason(make_worker, tmp_path, text
     (place / "connector.json").write_text(text)
     worker = make_worker(pluginPaths=place.parent, **QUICK).start()
     assert words in worker.get("/api/v1/connector-plugins?refused=true").text
+
+
+def test_a_reload_finds_new_plugins_of_hosts_while_others_run(fake, tmp_path):
+    out = tmp_path / "out.txt"
+    fake_source(fake, count=50000, rate=100)
+    fake_sink(fake, out)
+    place = tmp_path / "plugins" / "more"
+    place.mkdir()
+    (place / "connector.json").write_text(json.dumps(
+        {"command": [str(FAKE)], "plugins": [{"kind": "source", "class": "more.Source"}]}))
+    assert fake.get("/plugin/reload").status == 200
+    assert fake.create("late", connector__class="more.Source", connect__topicname="u",
+                       count="5").status == 200
+    fake.wait_state("late", "FINISHED")
+    wait_until("50000 lines", lambda: len(lines(out)) == 50000)
+    assert lines(out) == numbers(50000)
 
 
 def test_options_of_a_manifest_are_those_of_the_connector(make_worker, tmp_path):

@@ -148,6 +148,56 @@ static void a_call_that_is_overdue_costs_the_host(void **state)
     rc_session_unref(session);
 }
 
+/* Nothing was committed. */
+static void answer_offset_read(void *arg, const rc_frame *f)
+{
+    rc_buf out = RC_BUF(256);
+    rc_error err = {0};
+
+    if (f->head.type != RC_FRAME_OFFSET_READ)
+        return;
+    rc_channel_begin(&out);
+    rc_out_u32(&out, 1);
+    rc_out_u8(&out, 0);
+    assert_int_equal(rc_channel_send(*(rc_channel **)arg, RC_FRAME_OFFSET_READ, RC_WIRE_REPLY,
+                                     f->head.request, &out, &err),
+                     0);
+    rc_buf_release(&out);
+}
+
+static void a_batch_without_credit_ends_the_host_before_it_is_looked_at(void **state)
+{
+    const omc_pair pair = {{"fault", 5}, {"greedy", 6}};
+    const omc_keyvalue kv = {1, &pair};
+    const rc_start start = {.kind = OMC_SOURCE,
+                            .class_name = "fake.Source",
+                            .location = "",
+                            .connector = "c",
+                            .task = "c-0",
+                            .config = &kv,
+                            .records_max = 10,
+                            .bytes_max = 65536};
+    rc_session *session = good();
+    rc_channel *ch = NULL;
+    const rc_channel_config config = {
+        .kind = RC_CHANNEL_SOURCE, .who = "task", .upcall = answer_offset_read, .arg = &ch};
+    rc_buf out = RC_BUF(65536);
+    rc_frame *f = NULL;
+    rc_error err = {0};
+
+    (void)state;
+    assert_int_equal(rc_channel_open(session, &config, &ch, &err), 0);
+    rc_channel_begin(&out);
+    rc_out_start(&out, &start);
+    (void)rc_channel_call(ch, RC_FRAME_TASK_START, "start", 3600000, &out, NULL, &err);
+    while (rc_channel_wait(ch, -1, -1, &f, &err) >= 0)
+        rc_frame_free(RC_TAKE(f));
+    assert_non_null(strstr(err.msg, "protocol error: credit-exceeded: BATCH of instance 1"));
+    rc_buf_release(&out);
+    rc_channel_close(ch);
+    rc_session_unref(session);
+}
+
 static void a_host_that_says_nothing_or_nonsense_is_refused(void **state)
 {
     static const struct {
@@ -289,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_session_opens_answers_and_ends_in_order),
         cmocka_unit_test(a_killed_host_is_named_in_every_call_after),
         cmocka_unit_test(a_call_that_is_overdue_costs_the_host),
+        cmocka_unit_test(a_batch_without_credit_ends_the_host_before_it_is_looked_at),
         cmocka_unit_test(a_host_that_says_nothing_or_nonsense_is_refused),
         cmocka_unit_test(a_command_that_cannot_be_run_is_explained),
         cmocka_unit_test(members_of_a_key_share_a_host_that_ends_with_the_last),
