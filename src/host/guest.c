@@ -16,6 +16,22 @@ static const char *key_of(const omc_config *config, const char *connector, const
     return task && strcmp(each, "true") == 0 ? task : connector;
 }
 
+/* Hosts that run one connector at a time say so. */
+static int check_sharing(const rc_guest *g, const omc_config *config, const rc_session *session,
+                         rc_error *err)
+{
+    const omc_slice *group = omc_keyvalue_get(config->raw, "host.group");
+
+    if (rc_session_hello(session)->capabilities & RC_HOST_MANY)
+        return 0;
+    if ((!group || !group->len) && g->hosted->kind <= OMC_SINK)
+        return 0;
+    return rc_fail(err, OMC_EUNSUPPORTED,
+                   "host '%s' runs one connector at a time: remove host.group; its transforms and "
+                   "converters cannot be used",
+                   rc_session_hello(session)->name);
+}
+
 int rc_guest_open(rc_guest *g, const omc_config *config, const char *connector, const char *task,
                   const rc_channel_config *channel, rc_error *err)
 {
@@ -35,7 +51,9 @@ int rc_guest_open(rc_guest *g, const omc_config *config, const char *connector, 
     r = rc_host_join(hosted->hosts, hosted->launcher, key_of(config, connector, task, &arena.pub),
                      &g->host, &session, err);
     if (r == 0) {
-        r = rc_channel_open(session, &setup, &g->channel, err);
+        r = check_sharing(g, config, session, err);
+        if (r == 0)
+            r = rc_channel_open(session, &setup, &g->channel, err);
         rc_session_unref(session);
     }
     rc_arena_release(&arena);

@@ -50,12 +50,22 @@ static struct rc_isolated *make(rc_hosts *hosts, const omc_plugin *native, const
     return made;
 }
 
+/* It lives in a host anyway. */
+static bool is_hosted(const omc_plugin *plugin)
+{
+    if (plugin->kind == OMC_SOURCE)
+        return ((const omc_source_ops *)plugin->ops)->poll == rc_hosted_source_ops.poll;
+    return ((const omc_sink_ops *)plugin->ops)->put == rc_hosted_sink_ops.put;
+}
+
 const omc_plugin *rc_hosted_isolate(rc_hosts *hosts, const omc_plugin *native, const char *location)
 {
     struct rc_isolated *found;
 
     if (native->kind != OMC_SOURCE && native->kind != OMC_SINK)
         return NULL;
+    if (is_hosted(native))
+        return native;
     pthread_mutex_lock(&hosts->mu);
     LL_SEARCH_SCALAR(hosts->isolated, found, native, native);
     if (!found) {

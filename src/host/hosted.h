@@ -26,7 +26,8 @@ extern const omc_converter_ops rc_hosted_converter_ops;
 /**
  * A plugin that runs `native` in a process of its own: same name, options and texts.
  * @param location  "built in" or the file.
- * @return a plugin that lives as long as the hosts; the same one for the same native.
+ * @return a plugin that lives as long as the hosts; the same one for the same native. A hosted
+ * plugin is returned as it is. NULL for kinds that cannot be isolated.
  */
 const omc_plugin *rc_hosted_isolate(rc_hosts *hosts, const omc_plugin *native,
                                     const char *location);

@@ -13,6 +13,8 @@
 
 /* Frames and bytes of one instance that nobody has looked at yet. */
 #define RC_INBOX_FRAMES_MAX 1000
+/* Optional frames beyond this are dropped: nobody looks while a task is paused or idle. */
+#define RC_INBOX_OPTIONAL_MAX 100
 #define RC_INBOX_BYTES_MAX ((size_t)64 << 20)
 #define RC_PINGS_MISSED_MAX 3
 #define RC_READ_AHEAD ((size_t)64 << 10)

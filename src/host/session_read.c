@@ -271,6 +271,8 @@ static void take_instance(rc_session *s, rc_frame *f, const struct rule *rule)
         fault = "wrong-kind";
     else if (ch->config.kind == RC_CHANNEL_CONNECTOR && ch->config.event)
         ch->config.event(ch->config.arg, f);
+    else if (optional && ch->inbox_count >= RC_INBOX_OPTIONAL_MAX)
+        ; /* lossy, as said */
     else if (f->head.type == RC_FRAME_BATCH && !pay(ch, f))
         fault = "credit-exceeded";
     else if (!deliver(ch, f))
