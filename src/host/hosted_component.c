@@ -73,6 +73,7 @@ static int call_one(component *c, unsigned type, const char *what, omc_arena *ar
                           rc_hosts_settings(c->guest.hosted->hosts)->call_timeout_ms, &reply, err);
     if (r < 0)
         return r;
+    RC_ASSERT(reply);
     rc_in_init(ret,
                omc_slice_of(omc_copy(arena, reply->payload, reply->head.length),
                             reply->head.length),

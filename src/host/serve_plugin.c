@@ -83,12 +83,12 @@ static const omc_plugin *find_builtin(const rc_server *server, unsigned kind, co
 static int find_loaded(rc_server *server, unsigned kind, const char *name, const char *location,
                        const omc_plugin **ret, rc_error *err)
 {
-    const rc_library *library;
+    const rc_library *library = NULL;
     int r;
 
     pthread_mutex_lock(&server->plugin_mu);
     r = open_library(server, location, &library, err);
-    for (size_t i = 0; r == 0 && i < library->count; i++)
+    for (size_t i = 0; library && i < library->count; i++)
         if (library->plugins[i].plugin.kind == kind &&
             strcmp(library->plugins[i].plugin.name, name) == 0)
             *ret = &library->plugins[i].plugin;
@@ -132,7 +132,7 @@ void rc_served_config(const omc_plugin *plugin, const omc_keyvalue *raw, omc_are
 static int validate(rc_server *server, const rc_frame *f, omc_arena *arena, rc_buf *out,
                     rc_error *err)
 {
-    const omc_plugin *plugin;
+    const omc_plugin *plugin = NULL;
     const connector_ops *ops;
     const char *name, *location;
     const omc_keyvalue *raw;
@@ -152,6 +152,7 @@ static int validate(rc_server *server, const rc_frame *f, omc_arena *arena, rc_b
     r = rc_served_plugin(server, kind, name, location, &plugin, err);
     if (r < 0)
         return r;
+    RC_ASSERT(plugin);
     ops = plugin->ops;
     rc_served_config(plugin, raw, arena, &config);
     r = ops->validate ? ops->validate(&config, &why) : 0;
@@ -164,7 +165,7 @@ static int validate(rc_server *server, const rc_frame *f, omc_arena *arena, rc_b
 static void scan_one(rc_server *server, const char *path, rc_buf *plugins, uint32_t *count,
                      rc_buf *refused, uint32_t *refused_count)
 {
-    const rc_library *library;
+    const rc_library *library = NULL;
     rc_error err = {0};
 
     if (open_library(server, path, &library, &err) < 0) {
@@ -173,7 +174,7 @@ static void scan_one(rc_server *server, const char *path, rc_buf *plugins, uint3
         ++*refused_count;
         return;
     }
-    for (size_t i = 0; i < library->count; i++) {
+    for (size_t i = 0; library && i < library->count; i++) {
         const omc_plugin *p = &library->plugins[i].plugin;
         const rc_host_plugin one = {.kind = (uint8_t)p->kind,
                                     .class_name = p->name,

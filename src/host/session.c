@@ -199,7 +199,7 @@ static void die_of_silence(rc_session *s)
 
     (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_PROMPT,
                    "%s did not answer PING for %lld ms and was killed", s->who,
-                   (long long)(s->heartbeat_ms * RC_PINGS_MISSED_MAX));
+                   (long long)s->heartbeat_ms * RC_PINGS_MISSED_MAX);
     rc_warn(s->who, "does not answer, it is killed");
     die(s, &why);
 }

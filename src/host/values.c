@@ -79,9 +79,9 @@ static const omc_struct *in_struct(rc_wire_in *in, const omc_schema *place)
     const omc_schema *schema = struct_schema(in, place);
     omc_value *values;
 
-    if (!in->fault && (!schema || schema->type != OMC_STRUCT))
+    if (!schema || schema->type != OMC_STRUCT)
         rc_in_fault(in, "unknown-schema");
-    if (in->fault)
+    if (in->fault || !schema)
         return NULL;
     if (schema->field_count > rc_in_left(in)) { /* each value has a tag */
         rc_in_fault(in, "truncated");
@@ -123,13 +123,20 @@ static void in_nested(rc_wire_in *in, unsigned kind, const omc_schema *place, om
     in->depth--;
 }
 
+static int64_t in_i8(rc_wire_in *in)
+{
+    int byte = rc_in_u8(in);
+
+    return byte < 128 ? byte : byte - 256;
+}
+
 static void in_body(rc_wire_in *in, unsigned kind, const omc_schema *place, omc_value *v)
 {
     switch (kind) {
     case OMC_NULL:
         break;
     case OMC_INT8:
-        v->u.i64 = (int8_t)rc_in_u8(in);
+        v->u.i64 = in_i8(in);
         break;
     case OMC_INT16:
         v->u.i64 = (int16_t)rc_in_u16(in);
@@ -222,7 +229,7 @@ static const omc_map *in_map_ref(rc_wire_in *in, rc_wire_maps *maps)
         rc_in_fault(in, "bad-reference");
         return NULL;
     }
-    maps->items = grown(in, maps->items, maps->count, &maps->cap, sizeof *maps->items);
+    maps->items = grown(in, maps->items, maps->count, &maps->cap, sizeof(const omc_map *));
     if (in->fault)
         return NULL;
     return maps->items[maps->count++] = rc_in_map(in);
@@ -240,7 +247,7 @@ const char *rc_in_text_ref(rc_wire_in *in, rc_wire_texts *texts)
         rc_in_fault(in, "bad-reference");
         return "";
     }
-    texts->items = grown(in, texts->items, texts->count, &texts->cap, sizeof *texts->items);
+    texts->items = grown(in, texts->items, texts->count, &texts->cap, sizeof(const char *));
     if (in->fault)
         return "";
     return texts->items[texts->count++] = rc_in_name(in, UINT32_MAX);
