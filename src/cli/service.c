@@ -86,11 +86,6 @@ static int load_foreign(void *arg, const char *path, const omc_plugin *const **r
     return rc_foreign_load(arg, path, ret, err);
 }
 
-static void scan_done(void *arg)
-{
-    rc_foreign_done(arg);
-}
-
 static void free_hosts(void *arg)
 {
     rc_hosts_free(arg);
@@ -107,6 +102,7 @@ static rc_foreign foreign(const rc_worker_config *config)
                                    .stop_timeout_ms = config->host_stop_timeout_ms,
                                    .poll_timeout_ms = config->host_poll_timeout_ms,
                                    .heartbeat_ms = config->host_heartbeat_ms,
+                                   .idle_ms = config->host_idle_timeout_ms,
                                    .memory_max = config->host_memory_max,
                                    .crashes_max = config->host_crashes_max,
                                    .java = config->host_java,
@@ -117,7 +113,6 @@ static rc_foreign foreign(const rc_worker_config *config)
                         .isolate = isolate,
                         .wants = rc_foreign_wants,
                         .load = load_foreign,
-                        .done = scan_done,
                         .free = free_hosts};
 }
 

@@ -220,24 +220,6 @@ static int read_plugins(rc_hosts *hosts, rc_foreign_place *place, const rc_frame
     return 0;
 }
 
-/* The host that was asked before, when it is of the same kind; else another. */
-static int scan_session(rc_hosts *hosts, const rc_launcher *launcher, rc_session **ret,
-                        rc_error *err)
-{
-    rc_host *host;
-    int r;
-
-    if (hosts->scan_host && hosts->scan_launcher == launcher)
-        return rc_host_session(hosts->scan_host, ret, err);
-    rc_foreign_done(hosts);
-    r = rc_host_join(hosts, launcher, "scan", &host, ret, err);
-    if (r == 0) {
-        hosts->scan_host = host;
-        hosts->scan_launcher = launcher;
-    }
-    return r;
-}
-
 int rc_foreign_scan(rc_hosts *hosts, rc_foreign_place *place, const char *path, rc_error *err)
 {
     const rc_channel_config setup = {.kind = RC_CHANNEL_CONTROL, .who = path};
@@ -245,7 +227,7 @@ int rc_foreign_scan(rc_hosts *hosts, rc_foreign_place *place, const char *path, 
     RC_AUTO(rc_frame) reply = NULL;
     rc_session *session;
     rc_channel *channel;
-    int r = scan_session(hosts, place->scanner, &session, err);
+    int r = rc_hosts_ask(hosts, place->scanner, RC_HOST_QUESTIONS, &session, err);
 
     if (r < 0)
         return r;
@@ -263,11 +245,6 @@ int rc_foreign_scan(rc_hosts *hosts, rc_foreign_place *place, const char *path, 
     rc_channel_close(channel);
     rc_buf_release(&out);
     return r;
-}
-
-void rc_foreign_done(rc_hosts *hosts)
-{
-    rc_host_leave(RC_TAKE(hosts->scan_host));
 }
 
 /* ---- loading -------------------------------------------------------------------------------- */

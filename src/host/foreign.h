@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * Plugins that are not native: folders with a `connector.json`, and Java's jars. They are found by
- * reading the manifest or by asking a host, and live in hosts only. Any thread; one scan at a time.
+ * reading the manifest or by asking a host, and live in hosts only. Any thread.
  */
 #ifndef RC_HOST_FOREIGN_H
 #define RC_HOST_FOREIGN_H
@@ -20,7 +20,5 @@ bool rc_foreign_wants(const char *path);
  */
 int rc_foreign_load(rc_hosts *hosts, const char *path, const omc_plugin *const **ret,
                     rc_error *err);
-/** The scan is over: hosts that were only asked what there is may end. */
-void rc_foreign_done(rc_hosts *hosts);
 
 #endif

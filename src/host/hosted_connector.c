@@ -5,6 +5,7 @@
  * keeps the two threads apart.
  */
 #include "host/hosted_impl.h"
+#include "host/hosts_impl.h"
 
 #include "base/diag.h"
 
@@ -71,20 +72,22 @@ static int validate_in(rc_session *session, const rc_hosted *hosted, const omc_c
     return r;
 }
 
-/* In a process of its own: a configuration that is only checked must not disturb a host at work. */
+/* In another process than the connector's: a configuration that is only checked must not disturb
+ * what is at work. Native plugins do not share one: a process of theirs costs nothing, and a check
+ * that crashes then meets no other. */
 int rc_hosted_validate(const omc_config *config, omc_error *err)
 {
     const rc_hosted *hosted = config->plugin->data;
-    RC_AUTO_FREE char *key = rc_format("check of %s", config->plugin->name);
+    bool native = hosted->launcher == rc_hosts_native(hosted->hosts);
+    RC_AUTO_FREE char *key =
+        native ? rc_format("check of %s", config->plugin->name) : rc_strdup(RC_HOST_QUESTIONS);
     rc_session *session;
-    rc_host *host;
-    int r = rc_host_join(hosted->hosts, hosted->launcher, key, &host, &session, err);
+    int r = rc_hosts_ask(hosted->hosts, hosted->launcher, key, &session, err);
 
     if (r < 0)
         return r;
     r = validate_in(session, hosted, config, err);
     rc_session_unref(session);
-    rc_host_leave(host);
     return r;
 }
 

@@ -21,7 +21,8 @@ struct rc_host {
     const rc_launcher *launcher;
     char *key; /* "<launcher> <key>" */
     char *who;
-    int members; /* [hosts->mu] */
+    int members;     /* [hosts->mu] */
+    int64_t idle_ms; /* only asked something: one member is the table itself; 0 = not such */
     pthread_mutex_t start_mu;
     rc_session *session;            /* [start_mu] */
     rc_host_member *watchers;       /* [start_mu] */
@@ -79,10 +80,20 @@ rc_hosts *rc_hosts_new(const rc_hosts_config *config)
     return hosts;
 }
 
+static void forget_asked(rc_hosts *hosts)
+{
+    rc_host *host, *next;
+
+    HASH_ITER(hh, hosts->hosts, host, next)
+    if (host->idle_ms)
+        rc_host_leave(host);
+}
+
 void rc_hosts_free(rc_hosts *hosts)
 {
     if (!hosts)
         return;
+    forget_asked(hosts);
     RC_ASSERT(!hosts->hosts);
     rc_foreign_free(hosts->places);
     rc_isolated_free(hosts->isolated);
@@ -126,12 +137,15 @@ static void note_death(rc_host *host, int64_t at_ns)
 static void bury(rc_host *host)
 {
     int64_t at_ns = 0;
+    bool retired;
 
     if (!host->session || !rc_session_dead(host->session, &host->last_death, &at_ns))
         return;
+    retired = rc_session_retired(host->session);
     /* Its process is collected before another is started: two would fight over one source. */
     rc_session_unref(RC_TAKE(host->session));
-    note_death(host, at_ns ? at_ns : now_ns());
+    if (!retired)
+        note_death(host, at_ns ? at_ns : now_ns());
 }
 
 static int quarantined(const rc_host *host, rc_error *err)
@@ -187,11 +201,14 @@ static int start(rc_host *host, rc_error *err)
                                      .worker_id = config->worker_id,
                                      .start_timeout_ms = config->start_timeout_ms,
                                      .heartbeat_ms = config->heartbeat_ms,
-                                     .shutdown_ms = SHUTDOWN_MS};
+                                     .shutdown_ms = SHUTDOWN_MS,
+                                     .idle_ms = host->idle_ms};
     rc_host_member *member;
-    int r = quarantined(host, err);
+    int r = 0;
 
-    if (r == 0)
+    if (!host->idle_ms) /* who asks is told at once, and asks again when he likes */
+        r = quarantined(host, err);
+    if (r == 0 && !host->idle_ms)
         r = back_off(host, err);
     if (r == 0)
         r = rc_session_open(&setup, &host->session, err);
@@ -212,16 +229,21 @@ static int start(rc_host *host, rc_error *err)
 
 int rc_host_session(rc_host *host, rc_session **ret, rc_error *err)
 {
-    int r = 0;
+    int r;
 
     pthread_mutex_lock(&host->start_mu);
-    bury(host);
-    if (!host->session)
-        r = start(host, err);
-    if (r == 0) {
+    do {
+        bury(host);
+        r = host->session ? 0 : start(host, err);
+        if (r < 0)
+            break;
         rc_session_ref(host->session);
-        *ret = host->session;
-    }
+        if (!rc_session_retired(host->session)) {
+            *ret = host->session;
+            break;
+        }
+        rc_session_unref(host->session); /* it was about to end; the next one will not be */
+    } while (true);
     pthread_mutex_unlock(&host->start_mu);
     return r;
 }
@@ -240,6 +262,23 @@ static rc_host *host_new(rc_hosts *hosts, const rc_launcher *launcher, const cha
     pthread_mutex_init(&host->start_mu, NULL);
     HASH_ADD_KEYPTR(hh, hosts->hosts, host->key, strlen(host->key), host);
     return host;
+}
+
+int rc_hosts_ask(rc_hosts *hosts, const rc_launcher *launcher, const char *key, rc_session **ret,
+                 rc_error *err)
+{
+    RC_AUTO_FREE char *full = rc_format("%s %s", launcher->name, key);
+    rc_host *host;
+
+    pthread_mutex_lock(&hosts->mu);
+    HASH_FIND_STR(hosts->hosts, full, host);
+    if (!host) {
+        host = host_new(hosts, launcher, key);
+        host->members = 1; /* until rc_hosts_free() */
+        host->idle_ms = RC_MAX(hosts->config.idle_ms, (int64_t)1);
+    }
+    pthread_mutex_unlock(&hosts->mu);
+    return rc_host_session(host, ret, err);
 }
 
 int rc_host_join(rc_hosts *hosts, const rc_launcher *launcher, const char *key, rc_host **ret,

@@ -26,6 +26,7 @@ typedef struct rc_hosts_config {
     int64_t stop_timeout_ms;     /**< STOP. */
     int64_t poll_timeout_ms;     /**< A poll in the host; 0 = no limit. */
     int64_t heartbeat_ms;
+    int64_t idle_ms;    /**< After which a host that was only asked something ends. */
     int64_t memory_max; /**< Address space of C hosts; 0 = no limit. */
     int64_t crashes_max;
     const char *java;         /**< Program; NULL = `java` in PATH. */
@@ -66,6 +67,13 @@ int rc_host_join(rc_hosts *hosts, const rc_launcher *launcher, const char *key, 
                  rc_session **ret_session, rc_error *err);
 /** The session of now, started again when it died. As rc_host_join() without joining. */
 int rc_host_session(rc_host *host, rc_session **ret, rc_error *err);
+/**
+ * A session that is only asked something (SCAN, VALIDATE) and ends by itself some time after: what
+ * is asked often comes in bursts, and a virtual machine takes its time to start.
+ * @param key  As in rc_host_join(); who asks under the same key shares the process.
+ */
+int rc_hosts_ask(rc_hosts *hosts, const rc_launcher *launcher, const char *key, rc_session **ret,
+                 rc_error *err);
 void rc_host_add(rc_host *host, rc_host_member *member);
 void rc_host_remove(rc_host *host, rc_host_member *member);
 /** Instance of a connector in the present session; 0 = it is not in this host. */

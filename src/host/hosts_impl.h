@@ -8,6 +8,9 @@
 
 #include <pthread.h>
 
+/* Key of the hosts that are asked what there is, and whether a configuration is good. */
+#define RC_HOST_QUESTIONS "plugin checks"
+
 struct rc_isolated;
 struct rc_foreign_place;
 
@@ -21,9 +24,6 @@ struct rc_hosts {
     struct rc_foreign_place *places; /* [mu] */
     rc_launcher java;
     rc_arena memory; /* of settings */
-    /* by one scan at a time */
-    rc_host *scan_host;
-    const rc_launcher *scan_launcher;
 };
 
 void rc_isolated_free(struct rc_isolated *list);

@@ -232,11 +232,23 @@ typedef struct watched {
     bool killed, closing, opening;
 } watched;
 
+/* Under mu. A reference that is taken now is seen here, or sees `retired`: rc_host_session(). */
+static void look_idle(rc_session *s)
+{
+    bool idle = s->idle_ms > 0 && s->state == RC_SESSION_READY && atomic_load(&s->refs) == 1;
+
+    if (!idle || s->idle_ns == 0)
+        s->idle_ns = idle ? now_ns() : 0;
+    else if (now_ns() - s->idle_ns >= s->idle_ms * 1000000)
+        s->closing = s->retired = true;
+}
+
 static watched look(rc_session *s)
 {
     watched w;
 
     pthread_mutex_lock(&s->mu);
+    look_idle(s);
     w = (watched){s->killed, s->closing, s->state == RC_SESSION_OPENING};
     pthread_mutex_unlock(&s->mu);
     return w;
@@ -246,6 +258,8 @@ static int wait_ms(const rc_session *s, watched w)
 {
     int64_t until = w.opening ? s->start_deadline_ns : s->ping_ns;
 
+    if (s->idle_ns)
+        until = RC_MIN(until, s->idle_ns + s->idle_ms * 1000000);
     if (w.closing && s->close_deadline_ns)
         until = RC_MIN(until, s->close_deadline_ns);
     until = (until - now_ns()) / 1000000 + 1;
@@ -345,6 +359,7 @@ static rc_session *session_new(const rc_session_config *config)
     s->start_timeout_ms = config->start_timeout_ms;
     s->heartbeat_ms = config->heartbeat_ms;
     s->shutdown_ms = config->shutdown_ms;
+    s->idle_ms = config->idle_ms;
     s->control.fd = -1;
     atomic_store(&s->refs, 1);
     rc_arena_init(&s->memory, 1024);
@@ -429,13 +444,23 @@ bool rc_session_dead(rc_session *s, rc_error *err, int64_t *ret_ns)
     bool dead;
 
     pthread_mutex_lock(&s->mu);
-    dead = s->state == RC_SESSION_DEAD || s->killed;
+    dead = s->state == RC_SESSION_DEAD || s->killed || s->retired;
     if (dead && err)
         *err = s->death;
     if (dead && ret_ns)
         *ret_ns = s->death_ns;
     pthread_mutex_unlock(&s->mu);
     return dead;
+}
+
+bool rc_session_retired(rc_session *s)
+{
+    bool retired;
+
+    pthread_mutex_lock(&s->mu);
+    retired = s->retired;
+    pthread_mutex_unlock(&s->mu);
+    return retired;
 }
 
 int rc_session_death(rc_session *s, rc_error *err)

@@ -24,6 +24,7 @@ typedef struct rc_session_config {
     int64_t start_timeout_ms;     /**< Until HELLO. */
     int64_t heartbeat_ms;
     int64_t shutdown_ms; /**< What the host gets to end by itself. */
+    int64_t idle_ms;     /**< Ends when only its owner has a reference for so long; 0 = never. */
 } rc_session_config;
 
 /** Starts the process and waits for the handshake. The caller has one reference. */
@@ -33,6 +34,8 @@ void rc_session_ref(rc_session *session);
 void rc_session_unref(rc_session *session);
 /** Whether it has died, why (`err` may be NULL) and when (ns, may be NULL). Any thread. */
 bool rc_session_dead(rc_session *session, rc_error *err, int64_t *ret_ns);
+/** Whether it ended, or ends, because nobody used it: no fault of the host. */
+bool rc_session_retired(rc_session *session);
 /** What the host said of itself; valid as long as the session. */
 const rc_hello *rc_session_hello(const rc_session *session);
 pid_t rc_session_pid(const rc_session *session);

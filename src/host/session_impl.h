@@ -56,7 +56,7 @@ struct rc_session {
     char token[24];
     const rc_process_spec *spec; /* until open() returned */
     const omc_keyvalue *settings;
-    int64_t start_timeout_ms, heartbeat_ms, shutdown_ms;
+    int64_t start_timeout_ms, heartbeat_ms, shutdown_ms, idle_ms;
     atomic_int refs;
     pthread_t thread;
     rc_wake control; /* wakes the reader: closing, killed */
@@ -70,6 +70,7 @@ struct rc_session {
     int64_t death_ns;       /* [mu] */
     bool killed;            /* [mu] the reader has to end it for `death` */
     bool closing;           /* [mu] nobody wants it any more */
+    bool retired;           /* [mu] closing, because it was idle */
     rc_channel *channels;   /* [mu] by instance */
     rc_channel *all;        /* [mu] */
     rc_open_request *open;  /* [mu] by id */
@@ -90,7 +91,7 @@ struct rc_session {
     int64_t ping_ns; /* when the next one is due */
     uint32_t ping_request;
     int pings_missed;
-    int64_t start_deadline_ns, close_deadline_ns;
+    int64_t start_deadline_ns, close_deadline_ns, idle_ns; /* idle_ns: since; 0 = is not */
 };
 
 /* session_read.c: takes what is in the socket. @return false at its end. @thread reader */

@@ -28,7 +28,6 @@ typedef struct rc_foreign {
     bool (*wants)(const char *path);
     /** These plugins, NULL-terminated; live as long as `arg`. One scan at a time. */
     int (*load)(void *arg, const char *path, const omc_plugin *const **ret, rc_error *err);
-    void (*done)(void *arg); /**< A scan is over. */
     void (*free)(void *arg); /**< Called by rc_registry_free(). */
 } rc_foreign;
 

@@ -254,8 +254,6 @@ int rc_registry_scan(rc_registry *registry, rc_refused_fn *refused, void *arg, r
                       RC_SCAN_FILES_MAX);
         refuse(&s, candidates.files[RC_SCAN_FILES_MAX], &why);
     }
-    if (registry->foreign.done)
-        registry->foreign.done(registry->foreign.arg);
     r = missing_error(&candidates, err);
     if (r == 0)
         r = (int)s.refusal_count;

@@ -138,6 +138,9 @@ static const omc_option rows[] = {
           "Longest time one poll of a source may take in a host; 0 = any, as an idle source waits."),
     RANGE("host.heartbeat", DURATION_MS, "3s", host_heartbeat_ms, 50, DAY_MS,
           "How often hosts are asked whether they live; one that misses three times is killed."),
+    RANGE("host.idle.timeout", DURATION_MS, "30s", host_idle_timeout_ms, 1, DAY_MS,
+          "How long a host that has looked for plugins, or checked a configuration, stays for the next "
+          "question."),
     RANGE("host.crashes.max", INT, "5", host_crashes_max, -1, 60,
           "Deaths of a host within 5 minutes after which its tasks stay FAILED until the connector is "
           "restarted; -1 = no limit."),

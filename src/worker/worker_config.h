@@ -50,6 +50,7 @@ typedef struct rc_worker_config {
     int64_t host_stop_timeout_ms;  /**< host.stop.timeout, 30s */
     int64_t host_poll_timeout_ms;  /**< host.poll.timeout, 0 = none */
     int64_t host_heartbeat_ms;     /**< host.heartbeat, 3s */
+    int64_t host_idle_timeout_ms;  /**< host.idle.timeout, 30s */
     int64_t host_crashes_max;      /**< host.crashes.max, 5; -1 = no limit */
     int64_t host_memory_max;       /**< host.memory.max, 0 = no limit */
     const char *host_java;         /**< host.java; NULL = `java` in PATH */

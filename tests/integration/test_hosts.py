@@ -15,7 +15,7 @@ TEMPLATE = BUILD / "connectors/template.so"
 FAKE = ROOT / "tests/fakehost/fakehost.py"
 QUICK = {"task.restart.delay": "20ms", "task.restart.delay.max": "200ms", "host.heartbeat": "300ms",
          "host.call.timeout": "600ms", "host.stop.timeout": "600ms", "maxStartTimeoutMills": "5s",
-         "host.start.timeout": "5s"}
+         "host.start.timeout": "5s", "host.idle.timeout": "300ms"}
 
 
 def manifest(folder, *words, **more):

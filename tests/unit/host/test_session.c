@@ -8,6 +8,7 @@
 #include "host/hosts.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -179,8 +180,10 @@ static void a_batch_without_credit_ends_the_host_before_it_is_looked_at(void **s
                             .bytes_max = 65536};
     rc_session *session = good();
     rc_channel *ch = NULL;
-    const rc_channel_config config = {
-        .kind = RC_CHANNEL_SOURCE, .who = "task", .upcall = answer_offset_read, .arg = &ch};
+    const rc_channel_config config = {.kind = RC_CHANNEL_SOURCE,
+                                      .who = "task",
+                                      .upcall = answer_offset_read,
+                                      .arg = &ch};
     rc_buf out = RC_BUF(65536);
     rc_frame *f = NULL;
     rc_error err = {0};
@@ -249,6 +252,7 @@ static rc_hosts *supervisor(int64_t crashes_max)
     const rc_hosts_config config = {.worker_id = "w",
                                     .start_timeout_ms = 20000,
                                     .heartbeat_ms = 100,
+                                    .idle_ms = 50,
                                     .crashes_max = crashes_max};
 
     return rc_hosts_new(&config);
@@ -333,6 +337,39 @@ static void a_dead_host_is_started_again_until_it_has_died_too_often(void **stat
     rc_hosts_free(hosts);
 }
 
+static pid_t ask(rc_hosts *hosts)
+{
+    rc_session *session;
+    rc_channel *ch;
+    rc_error err = {0};
+    pid_t pid;
+
+    if (rc_hosts_ask(hosts, &launcher, "questions", &session, &err) < 0)
+        fail_msg("%s", err.msg);
+    ch = channel(session, RC_CHANNEL_CONTROL);
+    assert_int_equal(validate(ch, "good", NULL, &err), 0);
+    pid = rc_session_pid(session);
+    rc_channel_close(ch);
+    rc_session_unref(session);
+    return pid;
+}
+
+/* However often it ends, it was no death: with crashes_max = 0 one would be too many. */
+static void a_host_that_is_only_asked_something_ends_by_itself(void **state)
+{
+    rc_hosts *hosts = supervisor(0);
+    pid_t pid = 0;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        pid = ask(hosts);
+        while (i < 2 && !gone(pid))
+            (void)poll(NULL, 0, 10);
+    }
+    rc_hosts_free(hosts);
+    assert_true(gone(pid));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_command_that_cannot_be_run_is_explained),
         cmocka_unit_test(members_of_a_key_share_a_host_that_ends_with_the_last),
         cmocka_unit_test(a_dead_host_is_started_again_until_it_has_died_too_often),
+        cmocka_unit_test(a_host_that_is_only_asked_something_ends_by_itself),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
