@@ -96,7 +96,7 @@ rc_frame *rc_serve_connector(rc_served *s, const rc_frame *start)
     const omc_connector_context ctx = {.size = sizeof ctx,
                                        .connector = s->start.connector,
                                        .config = &s->config,
-                                       .services = rc_served_host(),
+                                       .services = rc_plugin_host(),
                                        .host = s,
                                        .request_task_reconfiguration = request_task_reconfiguration,
                                        .raise_error = raise_error};

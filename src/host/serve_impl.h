@@ -84,7 +84,6 @@ void rc_served_config(const omc_plugin *plugin, const omc_keyvalue *raw, omc_are
 void rc_served_control(rc_server *server, rc_frame *f);
 /** Before any other thread: services have no argument to find the server by. */
 void rc_served_host_init(rc_server *server);
-const omc_host *rc_served_host(void);
 
 /* serve_instance.c */
 void rc_served_begin(rc_server *server, rc_frame *start); /**< Main thread; takes the frame. */
@@ -115,7 +114,7 @@ void rc_served_check(const rc_served *s, const rc_wire_in *in);
         (at)->task_id = (int32_t)(of)->start.task_id;       \
         (at)->task_count = (int32_t)(of)->start.task_count; \
         (at)->config = &(of)->config;                       \
-        (at)->services = rc_served_host();                  \
+        (at)->services = rc_plugin_host();                  \
         (at)->wake_fd = (of)->wake.fd;                      \
         (at)->host = (of);                                  \
         (at)->count = rc_served_count;                      \

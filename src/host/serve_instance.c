@@ -163,7 +163,7 @@ void rc_served_log(void *host, omc_log_level level, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    rc_server_log(s->server, s->number, level, s->start.task, fmt, ap);
+    rc_server_log(s->server, s->number, level, "", fmt, ap); /* the number says who */
     va_end(ap);
 }
 

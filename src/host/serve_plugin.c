@@ -18,32 +18,18 @@ static rc_server *the_server; /* for omc_host.log, which has no argument */
 
 /* ---- services ------------------------------------------------------------------------------- */
 
-static void host_log(omc_log_level level, const char *component, const char *fmt, ...)
-    OMC_PRINTF(3, 4);
+static void host_log(omc_log_level level, const char *component, const char *fmt, va_list ap)
+    OMC_PRINTF(3, 0);
 
-static void host_log(omc_log_level level, const char *component, const char *fmt, ...)
+static void host_log(omc_log_level level, const char *component, const char *fmt, va_list ap)
 {
-    va_list ap;
-
-    va_start(ap, fmt);
-    rc_server_log(the_server, 0, level, component ? component : "plugin", fmt, ap);
-    va_end(ap);
+    rc_server_log(the_server, 0, level, component, fmt, ap);
 }
 
 void rc_served_host_init(rc_server *server)
 {
     the_server = server;
-}
-
-const omc_host *rc_served_host(void)
-{
-    static const omc_host host = {.size = sizeof(omc_host),
-                                  .abi = OMC_ABI_CURRENT,
-                                  .name = "rocketmq-connect",
-                                  .version = RC_VERSION,
-                                  .log = host_log};
-
-    return &host;
+    rc_plugin_host_log(host_log);
 }
 
 /* ---- finding -------------------------------------------------------------------------------- */

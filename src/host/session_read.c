@@ -102,12 +102,41 @@ static void take_hello(rc_session *s, const rc_frame *f)
     pthread_mutex_unlock(&s->mu);
 }
 
+/* Who speaks: the task, as if it were in the worker, or the host. */
+static void name_speaker(rc_session *s, uint16_t instance, char out[256])
+{
+    const rc_channel *ch;
+    bool task;
+
+    pthread_mutex_lock(&s->mu);
+    HASH_FIND(hh, s->channels, &instance, sizeof instance, ch);
+    task = ch && (ch->config.kind == RC_CHANNEL_SOURCE || ch->config.kind == RC_CHANNEL_SINK);
+    (void)snprintf(out, 256, "%s%s", task ? "task " : "", ch ? ch->config.who : s->who);
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* One frame is one line, whatever is in it. */
+static void print_log(const char *who, unsigned level, rc_slice logger, rc_slice text)
+{
+    rc_lines line;
+
+    rc_lines_init(&line, who, (omc_log_level)RC_MIN(level, (unsigned)OMC_ERROR), rc_clock_real());
+    if (logger.len) {
+        rc_lines_add(&line, logger.base, RC_MIN(logger.len, (size_t)256));
+        rc_lines_add(&line, ": ", 2);
+    }
+    for (size_t i = 0; i < text.len && i < RC_LINE_MAX; i++)
+        rc_lines_add(&line, text.base[i] == '\n' ? " " : text.base + i, 1);
+    rc_lines_end(&line);
+}
+
 static void take_log(rc_session *s, const rc_frame *f)
 {
     rc_arena arena;
     rc_wire_in in;
     unsigned level;
     rc_slice logger, text;
+    char who[256];
 
     if (!rc_lines_allow(&s->err))
         return;
@@ -118,19 +147,11 @@ static void take_log(rc_session *s, const rc_frame *f)
     logger = rc_in_str(&in);
     (void)rc_in_str(&in);
     text = rc_in_str(&in);
-    if (in.fault) {
+    name_speaker(s, f->head.instance, who);
+    if (in.fault)
         rc_session_fault(s, in.fault, "in LOG");
-    } else {
-        rc_lines line;
-
-        rc_lines_init(&line, s->who, (omc_log_level)RC_MIN(level, (unsigned)OMC_ERROR),
-                      rc_clock_real());
-        rc_lines_add(&line, logger.base, RC_MIN(logger.len, (size_t)256));
-        rc_lines_add(&line, ": ", logger.len ? 2 : 0);
-        for (size_t i = 0; i < text.len && i < RC_LINE_MAX; i++) /* one frame, one line */
-            rc_lines_add(&line, text.base[i] == '\n' ? " " : text.base + i, 1);
-        rc_lines_end(&line);
-    }
+    else
+        print_log(who, level, logger, text);
     rc_arena_release(&arena);
 }
 

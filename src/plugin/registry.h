@@ -87,6 +87,10 @@ const char *rc_plugin_kind_name(unsigned kind); /**< "source" ... */
 /** The host services every plugin gets, for contexts made elsewhere. Lives as long as the process.
  */
 const omc_host *rc_plugin_host(void);
+/** Where its log lines go; default: our diagnostics. Before any plugin is loaded. */
+typedef void rc_plugin_log_fn(omc_log_level level, const char *component, const char *fmt,
+                              va_list ap) OMC_PRINTF(3, 0);
+void rc_plugin_host_log(rc_plugin_log_fn *log);
 
 /** The child's half of a probe: loads `file`, checks every plugin in it, and prints one JSON
  *  object with the plugins or the error on `fd`. Returns the exit code. */

@@ -93,7 +93,7 @@ def test_native_connectors_work_the_same_in_hosts(make_worker, tmp_path):
     # Counters and log lines of a host look like those of a plugin in the worker.
     wait_until("the counter", lambda: 'rocketmq_connect_plugin_greetings_total{connector="hello"' in
                worker.get("/metrics").text)
-    assert "starts behind number 0" in worker.said
+    assert "task hello-0: starts behind number 0" in worker.said
     # A configuration is checked by the plugin, in a host as well.
     answer = worker.create("bad", connector__class="template-source", count="0", isolation="process")
     assert answer.status == 400 and "count" in answer.text

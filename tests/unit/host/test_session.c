@@ -187,14 +187,16 @@ static void a_batch_without_credit_ends_the_host_before_it_is_looked_at(void **s
     rc_buf out = RC_BUF(65536);
     rc_frame *f = NULL;
     rc_error err = {0};
+    int r;
 
     (void)state;
     assert_int_equal(rc_channel_open(session, &config, &ch, &err), 0);
     rc_channel_begin(&out);
     rc_out_start(&out, &start);
     (void)rc_channel_call(ch, RC_FRAME_TASK_START, "start", 3600000, &out, NULL, &err);
-    while (rc_channel_wait(ch, -1, -1, &f, &err) >= 0)
+    while ((r = rc_channel_wait(ch, -1, 10000, &f, &err)) > 0)
         rc_frame_free(RC_TAKE(f));
+    assert_int_equal(r, -OMC_EFORMAT);
     assert_non_null(strstr(err.msg, "protocol error: credit-exceeded: BATCH of instance 1"));
     rc_buf_release(&out);
     rc_channel_close(ch);
