@@ -129,17 +129,41 @@ static int64_t now_ms(void)
     return rc_mono_ms(rc_clock_real());
 }
 
+/* A call has its deadline, and less when somebody waits for its thread. */
+static int64_t hurried(rc_channel *ch, int64_t deadline_ms)
+{
+    int64_t until = deadline_ms;
+
+    pthread_mutex_lock(&ch->session->mu);
+    if (ch->hurry_ms > 0 && ch->call_begin_ms > 0)
+        until = RC_MIN(until, RC_MAX(ch->hurry_since_ms, ch->call_begin_ms) + ch->hurry_ms);
+    pthread_mutex_unlock(&ch->session->mu);
+    return until;
+}
+
+void rc_channel_hurry(rc_channel *ch, int64_t ms)
+{
+    pthread_mutex_lock(&ch->session->mu);
+    ch->hurry_ms = ms;
+    ch->hurry_since_ms = now_ms();
+    pthread_mutex_unlock(&ch->session->mu);
+    if (ms > 0)
+        rc_wake_set(&ch->wake); /* whoever waits looks at the time again */
+}
+
 /* Next frame. @return 1, 0 = timed out, 2 = woken, negative = dead and nothing is left. */
 static int next(rc_channel *ch, int wake_fd, int64_t deadline_ms, rc_frame **ret, rc_error *err)
 {
     for (;;) {
         struct pollfd fds[] = {{.fd = ch->wake.fd, .events = POLLIN},
                                {.fd = wake_fd, .events = POLLIN}};
-        int64_t left = deadline_ms == INT64_MAX ? 60000 : deadline_ms - now_ms();
+        int64_t until, left;
 
         *ret = take(ch);
         if (*ret)
             return 1;
+        until = hurried(ch, deadline_ms); /* behind take(), which may clear the descriptor */
+        left = until == INT64_MAX ? 60000 : until - now_ms();
         if (ended(ch->session))
             return rc_session_death(ch->session, err);
         if (left <= 0)
@@ -198,30 +222,33 @@ int rc_channel_call(rc_channel *ch, unsigned type, const char *what, int64_t tim
                     rc_buf *out, rc_frame **ret, rc_error *err)
 {
     rc_session *s = ch->session;
-    int64_t deadline = now_ms() + timeout_ms;
+    int64_t begin = now_ms();
     uint32_t request;
     rc_frame *f;
     int r;
 
     pthread_mutex_lock(&s->mu);
     request = rc_session_request(s, type, ch);
+    ch->call_begin_ms = begin;
     pthread_mutex_unlock(&s->mu);
     r = rc_channel_send(ch, type, 0, request, out, err);
     if (r < 0)
         return r;
-    while ((r = next(ch, -1, deadline, &f, err)) > 0) {
-        if (!(f->head.flags & RC_WIRE_REPLY)) {
-            upcall(ch, f);
-            continue;
-        }
-        r = f->head.type == RC_FRAME_ERROR ? take_error(ch, what, f, err) : 0;
-        if (r == 0 && ret)
-            *ret = f;
-        else
-            rc_frame_free(f);
-        return r;
+    while ((r = next(ch, -1, begin + timeout_ms, &f, err)) > 0) {
+        if (f->head.flags & RC_WIRE_REPLY)
+            break;
+        upcall(ch, f);
     }
-    return r < 0 ? r : rc_channel_overdue(ch, what, timeout_ms, err);
+    if (r == 0) /* the deadline in force, not how late we are */
+        return rc_channel_overdue(ch, what, hurried(ch, begin + timeout_ms) - begin, err);
+    if (r < 0)
+        return r;
+    r = f->head.type == RC_FRAME_ERROR ? take_error(ch, what, f, err) : 0;
+    if (r == 0 && ret)
+        *ret = f;
+    else
+        rc_frame_free(f);
+    return r;
 }
 
 void rc_channel_credit(rc_channel *ch, int64_t records, int64_t bytes)

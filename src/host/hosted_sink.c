@@ -216,6 +216,7 @@ static int put(void *task, const omc_batch *batch, omc_error *err)
         r = encode_put(s, batch, err);
     if (r < 0)
         return r;
+    rc_channel_hurry(s->guest.channel, 0); /* a task that is to stop puts nothing more */
     s->batch = batch;
     r = rc_guest_call(&s->guest, RC_FRAME_PUT, "put", call_ms(s), NULL, err);
     s->batch = NULL;
@@ -280,6 +281,14 @@ static int pre_commit(void *task, omc_queue_offset *offsets, size_t count, omc_a
     return r;
 }
 
+/* The task is to stop or to pause: a call that hangs must not make it STUCK. */
+static void wake(void *task)
+{
+    const sink *s = task;
+
+    rc_channel_hurry(s->guest.channel, rc_hosts_settings(s->guest.hosted->hosts)->stop_timeout_ms);
+}
+
 static void stop(void *task)
 {
     rc_guest_close(&((sink *)task)->guest);
@@ -299,5 +308,6 @@ const omc_sink_ops rc_hosted_sink_ops = {
     .close = close_queues,
     .put = put,
     .pre_commit = pre_commit,
+    .wake = wake,
     .stop = stop,
 };

@@ -110,6 +110,9 @@ int rc_channel_wait(rc_channel *channel, int wake_fd, int64_t timeout_ms, rc_fra
 void rc_channel_credit(rc_channel *channel, int64_t records, int64_t bytes);
 /** How long the host has been in the call `name` by its last PONG, ms; -1 = it is not. */
 int64_t rc_channel_in_call(rc_channel *channel, const char *name);
+/** Somebody wants the thread back that is, or will be, in a call: it gets no longer than `ms` from
+ * now or from its begin. 0 = as ever. Any thread. */
+void rc_channel_hurry(rc_channel *channel, int64_t ms);
 /** Kills the host because a call took too long. @return the error all calls now get. */
 int rc_channel_overdue(rc_channel *channel, const char *what, int64_t ms, rc_error *err);
 

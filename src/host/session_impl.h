@@ -38,14 +38,17 @@ struct rc_channel {
     rc_channel_config config;
     rc_session *session;
     uint16_t instance;
-    rc_wake wake;                   /* set while there are frames, or the session is dead */
-    rc_frame *inbox;                /* [session->mu] */
-    size_t inbox_count;             /* [session->mu] */
-    size_t inbox_bytes;             /* [session->mu] */
-    int64_t records;                /* [session->mu] credit the host has */
-    int64_t bytes;                  /* [session->mu] */
-    char call[32];                  /* [session->mu] by the last PONG; "" = none */
-    int64_t call_ms;                /* [session->mu] */
+    rc_wake wake;           /* set while there are frames, or the session is dead */
+    rc_frame *inbox;        /* [session->mu] */
+    size_t inbox_count;     /* [session->mu] */
+    size_t inbox_bytes;     /* [session->mu] */
+    int64_t records;        /* [session->mu] credit the host has */
+    int64_t bytes;          /* [session->mu] */
+    int64_t call_begin_ms;  /* [session->mu] of the latest call */
+    int64_t hurry_ms;       /* [session->mu] calls get no longer than this; 0 = their deadline */
+    int64_t hurry_since_ms; /* [session->mu] */
+    char call[32];          /* [session->mu] by the last PONG; "" = none */
+    int64_t call_ms;        /* [session->mu] */
     struct rc_channel *prev, *next; /* [session->mu] all of them, those without a number too */
     UT_hash_handle hh;
 };

@@ -316,6 +316,20 @@ def test_a_stop_that_never_returns_costs_the_host_and_nothing_else(fake, tmp_pat
     assert fake.stop() == 0  # nothing was left behind
 
 
+def test_a_task_can_be_stopped_while_a_put_hangs(make_worker, tmp_path):
+    worker = make_worker(pluginPaths=manifest(tmp_path),
+                         **{**QUICK, "host.call.timeout": "1h"}).start()
+    fake_source(worker, count=10)
+    marker = tmp_path / "hangs"
+    fake_sink(worker, tmp_path / "out.txt", fault="silent", fault__call="put", fault__once=marker)
+    wait_until("the put", marker.exists)
+    assert worker.request("DELETE", "/api/v1/connectors/sink").status in (202, 204)
+    wait_until("the end of the put", lambda: "'put' of sink-0 did not return within" in worker.said)
+    wait_until("the source's host alone", lambda: len(children(worker)) == 1)
+    assert "STUCK" not in worker.said
+    assert worker.stop() == 0
+
+
 def test_endless_output_is_counted_and_the_rest_goes_on(fake, tmp_path):
     out = tmp_path / "out.txt"
     fake_source(fake, "loud", "other", count=10, bounded="false", fault="flood")
