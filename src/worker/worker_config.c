@@ -145,7 +145,8 @@ static const omc_option rows[] = {
           "Deaths of a host within 5 minutes after which its tasks stay FAILED until the connector is "
           "restarted; -1 = no limit."),
     RANGE("host.memory.max", SIZE, "0", host_memory_max, 0, 1LL << 40,
-          "Address space a host of native connectors may use; 0 = no limit."),
+          "Address space a host of native connectors may use; an idle one takes about 150MiB. 0 = no "
+          "limit."),
     OPTION("host.java", STRING, NULL, host_java,
            "Program that runs Java connectors. Default: java, in PATH."),
     OPTION("host.java.jar", STRING, NULL, host_java_jar,
