@@ -5,6 +5,7 @@
  */
 #include "cli/client.h"
 #include "cli/service.h"
+#include "host/serve.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -143,6 +144,11 @@ static int run_probe(rc_args *args)
     return rc_plugin_probe_main(args->items[0], STDOUT_FILENO);
 }
 
+static int run_host(rc_args *args)
+{
+    return rc_host_serve(STDIN_FILENO, args->connectors);
+}
+
 static const omc_plugin *find_any(rc_registry *registry, const char *name)
 {
     static const omc_plugin_kind kinds[] = {OMC_SOURCE, OMC_SINK, OMC_TRANSFORM, OMC_PREDICATE,
@@ -216,5 +222,12 @@ const rc_command rc_plugin_commands[] = {
      .help = "\nWorkers do this in a process of its own before they load a file, so that one that "
              "crashes\nwhile loading cannot hurt them.",
      .run = run_probe},
+    {.name = "plugin host",
+     .args = "",
+     .summary = "Run native connectors for a worker, as a process of their own.",
+     .help = "\nWorkers start this for connectors with isolation=process. It speaks the connector "
+             "host protocol\n(docs/host-protocol.md) on its standard input, which has to be a "
+             "socket.",
+     .run = run_host},
     {0},
 };

@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/thread.h"
 #include "cli/service_log.h"
+#include "host/foreign.h"
+#include "host/hosted.h"
 #include "record/plugins.h"
 #include "rest/rest.h"
 
@@ -74,6 +76,46 @@ static void warn_refused(void *arg, const char *file, const rc_error *why)
     rc_warn("plugins", "'%s' is not loaded: %s", file, why->msg);
 }
 
+static const omc_plugin *isolate(void *arg, const omc_plugin *plugin, const char *location)
+{
+    return rc_hosted_isolate(arg, plugin, location);
+}
+
+static int load_foreign(void *arg, const char *path, const omc_plugin *const **ret, rc_error *err)
+{
+    return rc_foreign_load(arg, path, ret, err);
+}
+
+static void free_hosts(void *arg)
+{
+    rc_hosts_free(arg);
+}
+
+/* Hosts for connectors that live in processes of their own. Nothing runs until one is needed. */
+static rc_foreign foreign(const rc_worker_config *config)
+{
+    const rc_hosts_config hosts = {.worker_id = config->worker_id,
+                                   .start_timeout_ms = config->host_start_timeout_ms,
+                                   .scan_timeout_ms = config->host_scan_timeout_ms,
+                                   .instance_timeout_ms = config->start_timeout_ms,
+                                   .call_timeout_ms = config->host_call_timeout_ms,
+                                   .stop_timeout_ms = config->host_stop_timeout_ms,
+                                   .poll_timeout_ms = config->host_poll_timeout_ms,
+                                   .heartbeat_ms = config->host_heartbeat_ms,
+                                   .idle_ms = config->host_idle_timeout_ms,
+                                   .memory_max = config->host_memory_max,
+                                   .crashes_max = config->host_crashes_max,
+                                   .java = config->host_java,
+                                   .java_jar = config->host_java_jar,
+                                   .java_options = config->host_java_options};
+
+    return (rc_foreign){.arg = rc_hosts_new(&hosts),
+                        .isolate = isolate,
+                        .wants = rc_foreign_wants,
+                        .load = load_foreign,
+                        .free = free_hosts};
+}
+
 int rc_service_registry(const rc_worker_config *config, const omc_plugin *const *connectors,
                         bool warn, rc_registry **ret, rc_error *err)
 {
@@ -87,10 +129,14 @@ int rc_service_registry(const rc_worker_config *config, const omc_plugin *const 
 
     for (size_t i = 0; i < paths; i++)
         list[i] = config->plugin_paths.items[i];
+    if (config && config->host_heartbeat_ms) /* a worker's whole configuration */
+        setup.foreign = foreign(config);
     r = rc_registry_new(&setup, &registry, err);
     free(list);
-    if (r < 0)
+    if (r < 0) {
+        rc_hosts_free(setup.foreign.arg);
         return r;
+    }
     if (paths) {
         r = rc_registry_scan(registry, warn ? warn_refused : NULL, NULL, err);
         if (r < 0)

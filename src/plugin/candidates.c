@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * Which files `pluginPaths` means. A file stands for itself. In a folder, and in folders directly
- * in it, every `NAME.so` is a plugin; `lib*.so` are libraries that plugins bring along. Java's
- * `.jar` and `.zip` are listed too, so that they are refused with the reason and not overlooked.
+ * in it, every `NAME.so` is a plugin; `lib*.so` are libraries that plugins bring along. Archives of
+ * Java and manifests (connector.json) are plugins of hosts; a folder of archives is one plugin.
  */
 #include "plugin/registry_impl.h"
 
@@ -24,6 +24,8 @@ static bool is_plugin_name(const char *name)
         return false;
     if (ends_with(name, ".so"))
         return strncmp(name, "lib", 3) != 0;
+    if (strcmp(name, "connector.json") == 0)
+        return true;
     return ends_with(name, ".jar") || ends_with(name, ".zip");
 }
 
@@ -70,9 +72,13 @@ static void add_folder(rc_candidates *c, const char *path, int depth)
         child = rc_path_join(path, d->d_name);
         if (stat(child, &st) < 0)
             continue;
-        if (S_ISDIR(st.st_mode) && depth == 0)
-            add_folder(c, child, depth + 1);
-        else if (S_ISREG(st.st_mode) && is_plugin_name(d->d_name))
+        if (S_ISDIR(st.st_mode) && depth == 0) {
+            if (c->wants && c->wants(child))
+                add_file(c, child);
+            else
+                add_folder(c, child, depth + 1);
+        }
+        if (S_ISREG(st.st_mode) && is_plugin_name(d->d_name))
             add_file(c, child);
     }
     (void)closedir(dir);
@@ -99,9 +105,10 @@ static void sort_unique(rc_candidates *c)
     c->count = kept + 1;
 }
 
-void rc_candidates_collect(char *const *paths, rc_candidates *ret)
+void rc_candidates_collect(char *const *paths, bool (*wants)(const char *path), rc_candidates *ret)
 {
     memset(ret, 0, sizeof *ret);
+    ret->wants = wants;
     for (; paths && *paths; paths++) {
         struct stat st;
 

@@ -6,13 +6,20 @@
 static void host_log(omc_log_level level, const char *component, const char *fmt, ...)
     OMC_PRINTF(3, 4);
 
+static rc_plugin_log_fn *log_to = rc_diag_v;
+
 static void host_log(omc_log_level level, const char *component, const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
-    rc_diag_v(level, component ? component : "plugin", fmt, ap);
+    log_to(level, component ? component : "plugin", fmt, ap);
     va_end(ap);
+}
+
+void rc_plugin_host_log(rc_plugin_log_fn *log)
+{
+    log_to = log;
 }
 
 static const omc_host host = {

@@ -137,6 +137,7 @@ int rc_registry_new(const rc_registry_config *config, rc_registry **ret, rc_erro
     if (r < 0)
         return r;
     registry->view = rc_registry_build(registry, NULL, 0);
+    registry->foreign = config->foreign;
     *ret = RC_TAKE(registry);
     return 0;
 }
@@ -168,6 +169,8 @@ void rc_registry_free(rc_registry *registry)
 {
     if (!registry)
         return;
+    if (registry->foreign.free)
+        registry->foreign.free(registry->foreign.arg);
     rc_view_free(registry->view);
     free_files(registry->files);
     free_kept(registry->kept);
@@ -204,4 +207,24 @@ static const omc_plugin *find_for(void *arg, omc_plugin_kind kind, const char *n
 rc_plugin_finder rc_registry_finder(rc_registry *registry)
 {
     return (rc_plugin_finder){.find = find_for, .arg = registry};
+}
+
+int rc_registry_isolated(rc_registry *registry, const omc_plugin *plugin, const omc_plugin **ret,
+                         rc_error *err)
+{
+    const rc_foreign *foreign = &registry->foreign;
+    const char *location = NULL;
+
+    (void)pthread_rwlock_rdlock(&registry->lock);
+    for (size_t i = 0; i < registry->view->count && !location; i++)
+        if (registry->view->entries[i]->plugin == plugin)
+            location = registry->view->entries[i]->location;
+    (void)pthread_rwlock_unlock(&registry->lock);
+    *ret = foreign->isolate && location ? foreign->isolate(foreign->arg, plugin, location) : NULL;
+    if (*ret)
+        return 0;
+    return rc_fail(err, OMC_EUNSUPPORTED,
+                   "plugin '%s' cannot run in a process of its own here: only connectors of a "
+                   "worker can",
+                   plugin->name);
 }

@@ -18,11 +18,25 @@
 
 typedef struct rc_registry rc_registry;
 
+/** Plugins that run in other processes: the room above knows how. */
+typedef struct rc_foreign {
+    void *arg;
+    /** The plugin that runs a native one in a process of its own (`isolation=process`); lives as
+     *  long as `arg`. NULL when it cannot be isolated. Any thread. */
+    const omc_plugin *(*isolate)(void *arg, const omc_plugin *plugin, const char *location);
+    /** Whether a file or folder holds plugins that are not native. */
+    bool (*wants)(const char *path);
+    /** These plugins, NULL-terminated; live as long as `arg`. One scan at a time. */
+    int (*load)(void *arg, const char *path, const omc_plugin *const **ret, rc_error *err);
+    void (*free)(void *arg); /**< Called by rc_registry_free(). */
+} rc_foreign;
+
 typedef struct rc_registry_config {
     const omc_plugin *const *const *builtin; /**< NULL-terminated array of such arrays. */
     const char *const *paths; /**< Folders and files of pluginPaths; NULL-terminated; copied. */
     const char *self;         /**< Path of our own program, for probing; NULL = /proc/self/exe. */
     int64_t probe_timeout_ms; /**< Default 5,000. */
+    rc_foreign foreign;       /**< Owned once rc_registry_new() succeeded; zero = none. */
 } rc_registry_config;
 
 int rc_registry_new(const rc_registry_config *config, rc_registry **ret, rc_error *err);
@@ -48,6 +62,9 @@ const omc_plugin *rc_registry_find(rc_registry *registry, omc_plugin_kind kind, 
 int rc_registry_connector(rc_registry *registry, const char *name, const omc_plugin **ret,
                           rc_error *err);
 rc_plugin_finder rc_registry_finder(rc_registry *registry);
+/** The plugin that runs `plugin` in a process of its own. -OMC_EUNSUPPORTED says why not. */
+int rc_registry_isolated(rc_registry *registry, const omc_plugin *plugin, const omc_plugin **ret,
+                         rc_error *err);
 
 typedef struct rc_plugin_info {
     const omc_plugin *plugin;
@@ -70,6 +87,10 @@ const char *rc_plugin_kind_name(unsigned kind); /**< "source" ... */
 /** The host services every plugin gets, for contexts made elsewhere. Lives as long as the process.
  */
 const omc_host *rc_plugin_host(void);
+/** Where its log lines go; default: our diagnostics. Before any plugin is loaded. */
+typedef void rc_plugin_log_fn(omc_log_level level, const char *component, const char *fmt,
+                              va_list ap) OMC_PRINTF(3, 0);
+void rc_plugin_host_log(rc_plugin_log_fn *log);
 
 /** The child's half of a probe: loads `file`, checks every plugin in it, and prints one JSON
  *  object with the plugins or the error on `fd`. Returns the exit code. */

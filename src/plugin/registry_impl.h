@@ -90,6 +90,7 @@ struct rc_registry {
     char **paths; /**< NULL-terminated. */
     char *self;
     int64_t probe_timeout_ms;
+    rc_foreign foreign;
 
     pthread_mutex_t scan_mu; /**< Guards files, builtin, kept; held for a whole scan. */
     rc_plugin_file *files;
@@ -113,10 +114,12 @@ void rc_registry_publish(rc_registry *registry, rc_view *view);
 typedef struct rc_candidates {
     char **files; /**< Sorted, each once. */
     size_t count, cap;
+    bool (*wants)(const char *path);
     char *missing; /**< First path that does not exist, or NULL. */
     int missing_errno;
 } rc_candidates;
-void rc_candidates_collect(char *const *paths, rc_candidates *ret);
+/** `wants` (may be NULL) says which folders in a folder are plugins as a whole. */
+void rc_candidates_collect(char *const *paths, bool (*wants)(const char *path), rc_candidates *ret);
 void rc_candidates_release(rc_candidates *candidates);
 
 #endif

@@ -4,6 +4,7 @@
  * one new view is shown. A file that cannot be used is refused alone; if an older state of it is
  * loaded, that one stays in use.
  */
+#include "base/diag.h"
 #include "plugin/probe.h"
 #include "plugin/registry_impl.h"
 
@@ -47,16 +48,17 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /** What can be said without touching the loader. */
-static int check_file(const char *path, struct stat *st, rc_error *err)
+static int check_file(const char *path, bool foreign, struct stat *st, rc_error *err)
 {
     if (stat(path, st) < 0)
         return rc_fail_errno(err, errno, "cannot be read");
+    if (foreign)
+        return 0;
     if (!S_ISREG(st->st_mode))
         return rc_fail(err, OMC_EINVAL, "is no file: name a plugin or a folder of plugins");
     if (ends_with(path, ".jar") || ends_with(path, ".zip") || ends_with(path, ".class"))
         return rc_fail(err, OMC_EUNSUPPORTED,
-                       "Java plugins need the Java host, which this version does not have: use a "
-                       "native connector, or remove the file from pluginPaths");
+                       "Java plugins need a worker: this command only knows native plugins");
     return 0;
 }
 
@@ -78,6 +80,30 @@ static int check_names(const rc_registry *registry, const rc_plugin_file *file,
     return r;
 }
 
+static bool is_foreign(const rc_registry *registry, const char *path)
+{
+    return registry->foreign.wants && registry->foreign.wants(path);
+}
+
+/** An archive may hold classes that stand for native connectors here, or that came before: those
+ *  stay what they are, the others of the archive are usable. */
+static void drop_taken(const rc_registry *registry, rc_plugin_file *file)
+{
+    rc_loaded *latest = &file->latest;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < latest->count; i++) {
+        rc_error why = {0};
+
+        latest->entries[kept] = latest->entries[i];
+        if (check_names(registry, file, latest->entries, kept + 1, &why) == 0)
+            kept++;
+        else
+            rc_info("plugins", "%s: %s", file->path, why.msg);
+    }
+    latest->count = kept;
+}
+
 static rc_plugin_file *add_known(rc_registry *registry, const char *path)
 {
     rc_plugin_file *f = rc_calloc(1, sizeof *f);
@@ -89,13 +115,42 @@ static rc_plugin_file *add_known(rc_registry *registry, const char *path)
     return f;
 }
 
+/** Plugins of another room, checked like those of a library. */
+static int load_foreign(rc_registry *registry, const char *path, const struct stat *now,
+                        rc_plugin_file *known, rc_error *err)
+{
+    RC_AUTO_FREE rc_checked_plugin *checked = NULL;
+    const omc_plugin *const *given;
+    size_t count = 0;
+    int r = registry->foreign.load(registry->foreign.arg, path, &given, err);
+
+    while (r == 0 && given[count])
+        count++;
+    checked = rc_calloc(count + 1, sizeof *checked);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = rc_plugin_check(given[i], &checked[i], err);
+    if (r < 0)
+        return r;
+    known->latest.id = *now;
+    known->latest.count = count;
+    known->latest.entries = rc_registry_keep(registry, RC_TAKE(checked), count, known->path);
+    return 0;
+}
+
 /** Probes and loads the file as it is now into `known->latest`. */
 static int load(rc_registry *registry, const char *path, const struct stat *now,
                 rc_plugin_file **known, rc_error *err)
 {
     rc_library library = {0};
     struct stat after;
-    int r = rc_plugin_probe(registry->self, path, registry->probe_timeout_ms, err);
+    int r;
+
+    if (is_foreign(registry, path)) {
+        if (!*known)
+            *known = add_known(registry, path);
+        return load_foreign(registry, path, now, *known, err);
+    }
+    r = rc_plugin_probe(registry->self, path, registry->probe_timeout_ms, err);
 
     if (r < 0)
         return r;
@@ -119,14 +174,18 @@ static int load(rc_registry *registry, const char *path, const struct stat *now,
 static int update(rc_registry *registry, const char *path, rc_plugin_file *known, rc_error *err)
 {
     struct stat now;
-    int r = check_file(path, &now, err);
+    bool foreign = is_foreign(registry, path);
+    int r = check_file(path, foreign, &now, err);
 
     if (r < 0)
         return r;
-    if (!known || !same_file(&known->latest.id, &now))
+    /* What a host says may change without its file: a folder of archives keeps its time. */
+    if (foreign || !known || !same_file(&known->latest.id, &now))
         r = load(registry, path, &now, &known, err);
     if (r < 0 || (!known->gone && known->shown.entries == known->latest.entries))
         return r;
+    if (foreign)
+        drop_taken(registry, known);
     r = check_names(registry, known, known->latest.entries, known->latest.count, err);
     if (r < 0)
         return r;
@@ -184,7 +243,7 @@ int rc_registry_scan(rc_registry *registry, rc_refused_fn *refused, void *arg, r
     int r;
 
     (void)pthread_mutex_lock(&registry->scan_mu);
-    rc_candidates_collect(registry->paths, &candidates);
+    rc_candidates_collect(registry->paths, registry->foreign.wants, &candidates);
     mark_gone(registry, &candidates);
     for (size_t i = 0; i < candidates.count && i < RC_SCAN_FILES_MAX; i++)
         load_one(&s, candidates.files[i]);

@@ -308,12 +308,14 @@ static int read_options(const setup *s, const words *w, unit *u, own_options *ow
 
     rc_problems_init(&found, arena);
     r = rc_options_parse(tables, plugin->options ? 2 : 1,
-                         plugin->options ? u->keys : own_keys(s, w, u), RC_OPTIONS_STRICT, options,
-                         arena, &found);
+                         plugin->options ? u->keys : own_keys(s, w, u),
+                         plugin->flags & OMC_PLUGIN_ANY_KEY ? 0 : RC_OPTIONS_STRICT, options, arena,
+                         &found);
     pass_problems(s, w, u, &found);
     u->config.size = sizeof u->config;
     u->config.raw = u->keys;
     u->config.options = options[1];
+    u->config.plugin = plugin;
     return r;
 }
 

@@ -43,8 +43,9 @@ static int parse_options(rc_converter *converter, const omc_plugin *plugin, rc_e
     rc_problems problems;
 
     rc_problems_init(&problems, arena);
-    (void)rc_options_parse(&table, 1, converter->config.raw, RC_OPTIONS_STRICT, &options, arena,
-                           &problems);
+    (void)rc_options_parse(&table, 1, converter->config.raw,
+                           plugin->flags & OMC_PLUGIN_ANY_KEY ? 0 : RC_OPTIONS_STRICT, &options,
+                           arena, &problems);
     converter->config.options = options;
     return rc_problems_fail(&problems, err);
 }
@@ -72,6 +73,7 @@ static int start(rc_converter *converter, const omc_plugin *plugin, bool is_key,
     if (r < 0)
         return r;
     converter->config.size = sizeof converter->config;
+    converter->config.plugin = plugin;
     converter->config.raw = under_prefix(config, prefix, &converter->arena.pub);
     if (plugin->options) {
         r = parse_options(converter, plugin, err);

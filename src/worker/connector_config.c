@@ -124,6 +124,22 @@
          .default_value = "false",                                                                 \
          .offset = AT(dlq_context),                                                                \
          .doc = "Add `__connect.errors.*` properties that say where and why it failed."},          \
+        {.name = "isolation",                                                                      \
+         .type = OMC_OPT_CHOICE,                                                                   \
+         .default_value = "none",                                                                  \
+         .offset = AT(isolation),                                                                  \
+         .choices = "none|process",                                                                \
+         .doc = "`process`: the connector and its tasks run in a process of their own, a host, "   \
+                "whose end cannot hurt the worker."},                                              \
+        {.name = "host.group",                                                                     \
+         .type = OMC_OPT_STRING,                                                                   \
+         .offset = OMC_OPT_NOT_STORED,                                                             \
+         .doc = "Connectors with the same group share one host; default: each has its own."},      \
+        {.name = "host.per.task",                                                                  \
+         .type = OMC_OPT_BOOLEAN,                                                                  \
+         .default_value = "false",                                                                 \
+         .offset = OMC_OPT_NOT_STORED,                                                             \
+         .doc = "Whether each task has a host of its own."},                                       \
     {                                                                                              \
         .name = "offset.commit.interval", .type = OMC_OPT_DURATION_MS, .default_value = "0",       \
         .offset = AT(commit_interval_ms), .max = INT64_C(1) << 40,                                 \
@@ -339,7 +355,18 @@ static int find_class(rc_registry *registry, const omc_keyvalue *config, omc_are
     r = rc_registry_connector(registry, class_name, &plan->plugin, err);
     if (r < 0)
         rc_problem_add(problems, false, "connector.class", class_name, "%s", err->msg);
+    if (r == 0 && strcmp(rc_kv_text(config, "isolation", "none", arena), "process") == 0) {
+        r = rc_registry_isolated(registry, plan->plugin, &plan->plugin, err);
+        if (r < 0)
+            rc_problem_add(problems, false, "isolation", "process", "%s", err->msg);
+    }
     return r;
+}
+
+/* Without a table the connector may take any key, and with one it may say that it does. */
+static bool strict_keys(const rc_worker_config *worker, const omc_plugin *plugin)
+{
+    return worker->strict && plugin->options && !(plugin->flags & OMC_PLUGIN_ANY_KEY);
 }
 
 int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, const char *name,
@@ -368,10 +395,9 @@ int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, co
     count = rc_connector_tables(plan.plugin, tables);
     if (count == 2)
         structs[1] = omc_alloc0(arena, RC_MAX(tables[1].options_size, (size_t)1));
-    /* Without a table the connector may take any key. */
     (void)rc_options_parse(tables, count, config,
-                           worker->strict && plan.plugin->options ? RC_OPTIONS_STRICT : 0, structs,
-                           arena, problems);
+                           strict_keys(worker, plan.plugin) ? RC_OPTIONS_STRICT : 0, structs, arena,
+                           problems);
     /* What does not depend on these options is checked even when they are wrong. */
     plan.options.key_converter = class_or(config, "key.converter", worker->key_converter, arena);
     plan.options.value_converter =

@@ -77,6 +77,8 @@ rc_verdict rc_errors_record(rc_errors *errors, rc_attempt *attempt, const rc_err
     int64_t timeout_ms = errors->options->retry_timeout_ms;
 
     note_failure(errors, attempt);
+    if (err->flags & OMC_ERR_PROMPT) /* what failed was around the record */
+        return RC_VERDICT_FAIL;
     if ((err->flags & OMC_ERR_RETRIABLE) && timeout_ms != 0) {
         int64_t delay = back_off(errors, attempt->failures);
         int64_t spent = (rc_mono_ns(errors->clock) - attempt->first_ns) / 1000000;

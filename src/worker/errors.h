@@ -49,7 +49,8 @@ void rc_errors_init(rc_errors *errors, const rc_connector_options *options,
  * Decides about a failure of one record's transform or conversion: a retriable error is tried
  * again, 300 ms doubled each time, above `errors.retry.delay.max.ms` a random share of it, until
  * `errors.retry.timeout` has passed (-1: for ever); then, and for errors that are not retriable,
- * `errors.tolerance` decides.
+ * `errors.tolerance` decides. OMC_ERR_PROMPT fails the task in any case: the record is not to
+ * blame.
  */
 rc_verdict rc_errors_record(rc_errors *errors, rc_attempt *attempt, const rc_error *err);
 /** The same for poll and put, which are tried again for as long as their errors are retriable:

@@ -37,6 +37,7 @@ static int check_config(rc_call *call, omc_arena *arena, rc_connector_plan *plan
         return r;
     config->size = sizeof *config;
     config->raw = plan->config;
+    config->plugin = plan->plugin;
     if (rc_connector_tables(plan->plugin, tables) == 2) {
         rc_problems_init(&ignored, arena);
         structs[1] = omc_alloc0(arena, RC_MAX(tables[1].options_size, (size_t)1));

@@ -22,6 +22,7 @@ static int ask_sink(rc_sink *s, omc_queue_offset *offsets, rc_error *err)
         offsets[i].state = NULL;
     }
     *err = (rc_error){0};
+    s->retry_after_ms = 0;
     rc_task_enter(task, s->ops->pre_commit ? "pre_commit" : "flush");
     if (s->ops->pre_commit)
         r = s->ops->pre_commit(task->state, offsets, s->queue_count, &s->scratch.pub, err);
@@ -110,6 +111,7 @@ int rc_sink_commit(rc_sink *s, rc_error *err)
     int64_t begin = rc_mono_ns(task->clock);
     int r;
 
+    s->commit_asked = false;
     if (!s->dirty || s->letters_lost)
         return 0;
     r = try_commit(s, err);
@@ -131,6 +133,8 @@ int rc_sink_commit(rc_sink *s, rc_error *err)
     rc_metric_add(task->metrics, RC_TM_COMMIT_FAILURES, 1);
     if (rc_errors_call(&task->errors, &s->commit_attempt, err) == RC_VERDICT_FAIL)
         return rc_wrap(err, r, "commit");
+    if (s->retry_after_ms)
+        s->commit_attempt.delay_ms = s->retry_after_ms;
     rc_task_report(task, RC_STATE_STALLED, err);
     rc_debug(task->who, "commit failed, trying again in %lld ms: %s",
              (long long)s->commit_attempt.delay_ms, err->msg);
@@ -145,6 +149,8 @@ int64_t rc_sink_commit_due(const rc_sink *s, bool idle)
 
     if (!s->dirty)
         return s->look_ns;
+    if (s->commit_asked)
+        return 0;
     if (idle)
         due = RC_MIN(due, s->put_ns + IDLE_COMMIT_NS);
     return RC_MAX(due, s->wait_ns);

@@ -121,6 +121,16 @@ static int ctx_report(void *host, const omc_record *record, const omc_error *why
     return r;
 }
 
+static void ctx_request_commit(void *host)
+{
+    sink_of(host)->commit_asked = true;
+}
+
+static void ctx_retry_after(void *host, int64_t ms)
+{
+    sink_of(host)->retry_after_ms = RC_MAX(0, RC_MIN(ms, (int64_t)3600000));
+}
+
 void rc_sink_fill_context(rc_sink *s)
 {
     RC_FILL_CONTEXT(s->task, &s->ctx);
@@ -129,4 +139,6 @@ void rc_sink_fill_context(rc_sink *s)
     s->ctx.reset_offset = ctx_reset;
     s->ctx.assignment = ctx_assignment;
     s->ctx.report = ctx_report;
+    s->ctx.request_commit = ctx_request_commit;
+    s->ctx.retry_after = ctx_retry_after;
 }

@@ -157,6 +157,7 @@ static int put_batch(rc_sink *s, rc_error *err)
     for (;;) {
         *err = (rc_error){0};
         s->refused.code = 0;
+        s->retry_after_ms = 0;
         rc_task_enter(task, "put");
         r = s->ops->put(task->state, &s->batch->pub, err);
         if (!rc_task_leave(task))
@@ -171,6 +172,8 @@ static int put_batch(rc_sink *s, rc_error *err)
         r = rc_task_call_failed(task, call, r, err);
         if (rc_errors_call(&task->errors, &attempt, err) == RC_VERDICT_FAIL)
             return r;
+        if (s->retry_after_ms)
+            attempt.delay_ms = s->retry_after_ms;
         rc_task_report(task, RC_STATE_STALLED, err);
         rc_debug(task->who, "put failed, trying the same %zu records again in %lld ms: %s",
                  s->batch->pub.count, (long long)attempt.delay_ms, err->msg);

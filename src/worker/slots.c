@@ -13,6 +13,9 @@
 #define PROGRESS(metrics) \
     (rc_metric_get(metrics, RC_TM_WRITTEN) + rc_metric_get(metrics, RC_TM_COMMITS))
 
+/* First delay after an error that says that all is there again (OMC_ERR_PROMPT). */
+#define PROMPT_DELAY_MS 100
+
 /* Who a task's reports are about; lives as long as the task. */
 typedef struct task_ref {
     rc_worker *worker;
@@ -40,6 +43,8 @@ void rc_slot_state(rc_worker *worker, rc_task_slot *slot, rc_state state, const 
  *   of one record (transform, converter,       errors.retry.timeout, then errors.tolerance; none:
  *     report, too large)                       the task fails with it, and the lines below decide
  *   OMC_ERR_FATAL                              FAILED until restarted or changed
+ *   OMC_ERR_PROMPT                             RESTARTING, the first delay is 100 ms; FAILED after
+ *                                              task.restart.max in a row
  *   OMC_ERR_RETRIABLE                          RESTARTING, back-off doubled up to
  *                                              task.restart.delay.max, never given up
  *   INVALID UNSUPPORTED WRONG_ABI BAD_FORMAT   FAILED: configuration and data errors come back
@@ -53,7 +58,7 @@ static bool restartable(const rc_error *err)
 {
     if (err->flags & OMC_ERR_FATAL)
         return false;
-    if (err->flags & OMC_ERR_RETRIABLE)
+    if (err->flags & (OMC_ERR_RETRIABLE | OMC_ERR_PROMPT))
         return true;
     switch (err->code) {
     case OMC_EINVAL:
@@ -75,6 +80,8 @@ int64_t rc_restart_delay(const rc_worker *worker, int failures, const rc_error *
     const rc_worker_config *config = worker->setup.config;
     int64_t ms = RC_MAX(config->restart_delay_ms, 1);
 
+    if (err->flags & OMC_ERR_PROMPT)
+        ms = RC_MIN(ms, PROMPT_DELAY_MS);
     if (!restartable(err))
         return -1;
     if (!(err->flags & OMC_ERR_RETRIABLE) && config->restart_max >= 0 &&

@@ -405,6 +405,7 @@ static rc_task *task_new(const rc_task_setup *setup)
     task->config.size = sizeof task->config;
     task->config.raw = rc_kv_copy(setup->config, arena);
     task->plan.plugin = setup->plan->plugin;
+    task->config.plugin = setup->plan->plugin;
     task->plan.config = task->config.raw;
     task->setup.plan = &task->plan;
     task->setup.config = task->config.raw;

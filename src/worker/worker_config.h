@@ -45,8 +45,20 @@ typedef struct rc_worker_config {
     int64_t restart_delay_max_ms;   /**< task.restart.delay.max, 1m */
     int64_t restart_max;       /**< task.restart.max, in a row without progress; -1 = no limit */
     int64_t pending_bytes_max; /**< task.pending.bytes.max; 16MiB embedded, 8MiB RocketMQ */
-    const char *log_level;     /**< log.level = debug|info|warn|error */
-    bool strict;               /**< config.strict, true */
+    int64_t host_start_timeout_ms; /**< host.start.timeout, 30s */
+    int64_t host_scan_timeout_ms;  /**< host.scan.timeout, 120s */
+    int64_t host_call_timeout_ms;  /**< host.call.timeout, 300s */
+    int64_t host_stop_timeout_ms;  /**< host.stop.timeout, 30s */
+    int64_t host_poll_timeout_ms;  /**< host.poll.timeout, 0 = none */
+    int64_t host_heartbeat_ms;     /**< host.heartbeat, 3s */
+    int64_t host_idle_timeout_ms;  /**< host.idle.timeout, 30s */
+    int64_t host_crashes_max;      /**< host.crashes.max, 5; -1 = no limit */
+    int64_t host_memory_max;       /**< host.memory.max, 0 = no limit */
+    const char *host_java;         /**< host.java; NULL = `java` in PATH */
+    const char *host_java_jar;     /**< host.java.jar */
+    const char *host_java_options; /**< host.java.options */
+    const char *log_level;         /**< log.level = debug|info|warn|error */
+    bool strict;                   /**< config.strict, true */
 } rc_worker_config;
 
 /** The table; rows point into rc_worker_config. */

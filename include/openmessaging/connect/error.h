@@ -41,6 +41,9 @@ enum omc_code {
 /** Flags of an error. */
 #define OMC_ERR_RETRIABLE 1u /**< The same call may succeed later (Java: RetriableException). */
 #define OMC_ERR_FATAL 2u     /**< Restarting the task cannot help; somebody must act. */
+#define OMC_ERR_PROMPT                                                        \
+    4u /**< The task fails, but may be restarted at once: what ended is there \
+            again, e.g. the process it ran in. */
 
 #define OMC_ERROR_TEXT_MAX 1016
 

@@ -59,6 +59,8 @@ typedef enum omc_log_level {
 
 /* ---- configuration --------------------------------------------------------------------------- */
 
+struct omc_plugin;
+
 /**
  * A checked configuration. `raw` holds every key as the user wrote it; `options` points to the
  * struct the table described (NULL when the plugin has no table). Valid until stop() returns.
@@ -67,6 +69,8 @@ typedef struct omc_config {
     uint32_t size;
     const omc_keyvalue *raw;
     const void *options;
+    /** The plugin it is for, with its `data`: one set of functions may serve many plugins. */
+    const struct omc_plugin *plugin;
 } omc_config;
 
 /* ---- host services --------------------------------------------------------------------------- */
@@ -157,6 +161,11 @@ typedef struct omc_sink_context {
      * errors.tolerance=none the call fails and the task must return that error.
      */
     int (*report)(void *host, const omc_record *record, const omc_error *why, omc_error *err);
+    /** Asks for a pre_commit soon, before the commit interval is over. */
+    void (*request_commit)(void *host);
+    /** When the running call fails with OMC_ERR_RETRIABLE: try it again after `ms`, instead of the
+        host's own back-off. At most an hour. */
+    void (*retry_after)(void *host, int64_t ms);
 } omc_sink_context;
 
 /* ---- connectors ------------------------------------------------------------------------------ */
@@ -297,12 +306,15 @@ typedef struct omc_converter_ops {
 
 /* ---- the plugin ------------------------------------------------------------------------------ */
 
+/** omc_plugin.flags: keys that are not in the option table are the plugin's affair, no mistakes. */
+#define OMC_PLUGIN_ANY_KEY 1u
+
 /** One plugin. Constant; instances are made by the host. */
 typedef struct omc_plugin {
-    uint32_t abi;  /**< OMC_ABI_CURRENT of the header it was built with. */
-    uint32_t size; /**< sizeof(omc_plugin) of that header. */
-    uint32_t kind; /**< omc_plugin_kind. */
-    uint32_t flags;
+    uint32_t abi;              /**< OMC_ABI_CURRENT of the header it was built with. */
+    uint32_t size;             /**< sizeof(omc_plugin) of that header. */
+    uint32_t kind;             /**< omc_plugin_kind. */
+    uint32_t flags;            /**< OMC_PLUGIN_*. */
     const char *name;          /**< "file-source": [a-z0-9-]. */
     const char *classes;       /**< Java class names it answers to, comma separated; may be NULL. */
     const char *version;       /**< "1.0.0" */
@@ -312,6 +324,7 @@ typedef struct omc_plugin {
     uint32_t option_size; /**< sizeof(omc_option) of its header. */
     size_t options_size;  /**< sizeof the options struct the offsets refer to. */
     const void *ops;      /**< omc_source_ops, omc_sink_ops, ... by kind; begins with its size. */
+    const void *data;     /**< The plugin's own; comes back in omc_config.plugin. May be NULL. */
 } omc_plugin;
 
 #if defined(_WIN32)

@@ -212,8 +212,8 @@ static void java_and_garbage_are_refused(void **state)
     static const struct {
         const char *name, *text, *says;
     } cases[] = {
-        {"a.jar", "PK", "Java plugins need the Java host, which this version does not have"},
-        {"b.zip", "PK", "Java plugins need the Java host"},
+        {"a.jar", "PK", "Java plugins need a worker"},
+        {"b.zip", "PK", "Java plugins need a worker"},
         {"c.so", "this is no library at all", "no shared library for this machine"},
         {"d.so", "", "no shared library for this machine"},
     };
@@ -515,8 +515,8 @@ static void unknown_connector_is_explained(void **state)
         {"FileSourceConector", "Did you mean 'FileSourceConnector'?"},
         {"org.apache.rocketmq.connect.FileSourceConnecter", "Did you mean 'FileSourceConnector'?"},
         {"file-sorce", "Did you mean 'file-source'?"},
-        {"io.debezium.connector.mysql.MySqlConnector", "needs the Java host"},
-        {"org.apache.rocketmq.replicator.ReplicatorSourceConnector", "needs the Java host"},
+        {"io.debezium.connector.mysql.MySqlConnector", "It is a Java connector"},
+        {"org.apache.rocketmq.replicator.ReplicatorSourceConnector", "It is a Java connector"},
         {"ChangeCase$Value", "is a transform, not a connector"},
     };
     static const char start[] =

@@ -92,7 +92,7 @@ static int configure(host *h, const omc_plugin *plugin, const char *const *pairs
     for (; *pairs; pairs += 2)
         rc_kv_put_str(&kv, pairs[0], pairs[1]);
     rc_problems_init(&problems, &h->arena.pub);
-    h->config = (omc_config){sizeof h->config, rc_kv_done(&kv), options};
+    h->config = (omc_config){.size = sizeof h->config, .raw = rc_kv_done(&kv), .options = options};
     return rc_options_parse(&table, 1, h->config.raw, RC_OPTIONS_STRICT, &options, &h->arena.pub,
                             &problems);
 }
