@@ -11,7 +11,7 @@ SO_FOLDER = BUILD / "tests/unit/plugin/so"
 @pytest.fixture
 def trouble(make_worker):
     """A worker with trouble.so and short limits."""
-    return make_worker(pluginPaths=TROUBLE, maxStopTimeoutMills=300, maxStartTimeoutMills=300,
+    return make_worker(pluginPaths=TROUBLE, maxStopTimeoutMills=1500, maxStartTimeoutMills=1500,
                        **{"task.restart.delay": "20ms", "task.restart.delay.max": "50ms"}).start()
 
 
