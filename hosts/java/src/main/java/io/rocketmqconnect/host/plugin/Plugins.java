@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.rocketmqconnect.host.plugin;
+
+import java.io.File;
+import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.sql.Driver;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The plugins of this process: what is where, and one class loader per location. Any thread. */
+public final class Plugins {
+    private static final Logger LOG = LoggerFactory.getLogger(Plugins.class);
+
+    /** A plugin that was found. */
+    public static final class Plugin {
+        public final int kind;
+        public final String className;
+        public final String location;
+        public final String version;
+
+        Plugin(int kind, String className, String location, String version) {
+            this.kind = kind;
+            this.className = className;
+            this.location = location;
+            this.version = version;
+        }
+    }
+
+    /** What a scan found, and what it could not use: path to reason. */
+    public static final class Scan {
+        public final List<Plugin> plugins = new ArrayList<>();
+        public final Map<String, Exception> refused = new java.util.LinkedHashMap<>();
+    }
+
+    private final ClassLoader host;
+    private final ClassLoader parent;
+    private final File library;
+    private final Map<String, ClassLoader> loaders = new HashMap<>();
+
+    /**
+     * @param home the host's folder: `lib` in it has plugins too (Kafka's converters and transforms),
+     *        `compat` what plugins expect of the class path of the Java runtime; null = neither.
+     */
+    public Plugins(ClassLoader host, File home) throws IOException {
+        this.host = host;
+        this.library = home == null ? null : new File(home, "lib");
+        this.parent = compat(host, home == null ? null : new File(home, "compat"));
+    }
+
+    private static ClassLoader compat(ClassLoader host, File folder) throws IOException {
+        if (folder == null || !folder.isDirectory())
+            return host;
+        URL[] urls = Location.urls(folder);
+
+        return urls.length == 0 ? host : new URLClassLoader(urls, host);
+    }
+
+    public Scan scan(List<String> paths) {
+        Scan scan = new Scan();
+
+        if (library != null && library.isDirectory())
+            for (String name : sorted(library.list()))
+                if (name.startsWith("connect-"))
+                    scanLocation(new File(library, name), library.getPath(), scan);
+        for (String path : paths)
+            try {
+                for (File location : Location.in(new File(path)))
+                    scanLocation(location, location.getPath(), scan);
+            } catch (IOException e) {
+                scan.refused.put(path, e);
+            }
+        return scan;
+    }
+
+    private static List<String> sorted(String[] names) {
+        List<String> list = new ArrayList<>();
+
+        if (names != null)
+            Collections.addAll(list, names);
+        Collections.sort(list);
+        return list;
+    }
+
+    private void scanLocation(File files, String location, Scan scan) {
+        try {
+            for (Scanner.Found f : Scanner.scan(files, parent))
+                scan.plugins.add(new Plugin(f.kind, f.className, location, f.version));
+        } catch (IOException | RuntimeException e) {
+            scan.refused.put(files.getPath(), e);
+        }
+    }
+
+    /** The version of a plugin as its archive has it. */
+    public String version(String className, String location) {
+        try {
+            File files = new File(location);
+
+            if (isLibrary(location))
+                return "undefined";
+            for (Scanner.Found f : Scanner.scan(files, parent))
+                if (f.className.equals(className))
+                    return f.version;
+        } catch (IOException e) {
+            LOG.debug("no version of {}", className, e);
+        }
+        return "undefined";
+    }
+
+    private boolean isLibrary(String location) {
+        return location.isEmpty() || library != null && location.equals(library.getPath());
+    }
+
+    /** Loads a class of a location; "" is the host's own library. */
+    public Class<?> load(String className, String location) throws ClassNotFoundException {
+        ClassLoader loader = loader(location);
+        ClassLoader before = Thread.currentThread().getContextClassLoader();
+
+        Thread.currentThread().setContextClassLoader(loader);
+        try {
+            return Class.forName(className, true, loader);
+        } catch (ClassNotFoundException e) {
+            throw className.equals(e.getMessage()) ? new ClassNotFoundException("there is no class "
+                    + className + " in " + (location.isEmpty() ? "the host" : location)
+                    + ": check the name and that its jar is there", e) : e;
+        } finally {
+            Thread.currentThread().setContextClassLoader(before);
+        }
+    }
+
+    private synchronized ClassLoader loader(String location) throws ClassNotFoundException {
+        if (isLibrary(location))
+            return parent;
+        ClassLoader loader = loaders.get(location);
+
+        if (loader != null)
+            return loader;
+        try {
+            File files = new File(location);
+            boolean kafka = false;
+
+            if (!files.exists())
+                throw new IOException("there is no such file or folder");
+            for (Scanner.Found f : Scanner.scan(files, parent))
+                kafka |= f.kafka;
+            loader = new PluginLoader(Location.urls(files), parent, kafka);
+        } catch (IOException e) {
+            throw new ClassNotFoundException(location + ": " + e.getMessage(), e);
+        }
+        registerDrivers(loader);
+        loaders.put(location, loader);
+        return loader;
+    }
+
+    /** JDBC drivers register themselves when they are loaded, and DriverManager would not see those
+     * of a loader that is not its own. */
+    private static void registerDrivers(ClassLoader loader) {
+        ClassLoader before = Thread.currentThread().getContextClassLoader();
+
+        Thread.currentThread().setContextClassLoader(loader);
+        try {
+            Iterator<Driver> drivers = ServiceLoader.load(Driver.class, loader).iterator();
+
+            while (next(drivers)) { }
+        } catch (LinkageError | RuntimeException e) {
+            LOG.debug("a JDBC driver could not be loaded", e);
+        } finally {
+            Thread.currentThread().setContextClassLoader(before);
+        }
+    }
+
+    private static boolean next(Iterator<Driver> drivers) {
+        try {
+            if (!drivers.hasNext())
+                return false;
+            drivers.next();
+        } catch (ServiceConfigurationError e) {
+            LOG.debug("a JDBC driver could not be loaded", e);
+        }
+        return true;
+    }
+
+    public ClassLoader host() {
+        return host;
+    }
+}
