@@ -16,48 +16,40 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Where one plugin with its libraries is, found as the Java runtime does: each folder, jar and zip
- * in a plugin path is one, and so is a path that is an archive itself. A folder means all archives
- * below it, or itself when it has none but classes.
+ * Where one plugin with its libraries is: a jar, a zip, or a folder with archives or classes in it,
+ * which means all archives below it. A path that is none of these is a folder of such places.
  */
 final class Location {
     private static final int DEPTH_MAX = 16;
 
     private Location() {}
 
-    /** Locations in a path of `pluginPaths`, sorted by name. */
+    /** Locations in a path of a SCAN, sorted by name. */
     static List<File> in(File path) throws IOException {
-        if (isArchive(path.getName()) && path.isFile())
-            return Collections.singletonList(path);
         if (!path.exists())
             throw new IOException("there is no such file or folder; check pluginPaths");
-        if (!path.isDirectory())
+        if (path.isFile() && !isArchive(path.getName()))
             throw new IOException("it is neither a folder nor a .jar or .zip");
+        if (path.isFile() || holdsCode(path))
+            return Collections.singletonList(path);
         List<File> found = new ArrayList<>();
         File[] children = path.listFiles();
-        boolean loose = false;
 
         if (children == null)
             throw new IOException("it cannot be read; give the worker's user the right to");
-        for (File child : children) {
-            if (child.isDirectory() && holdsCode(child) || isArchive(child.getName()))
+        for (File child : children)
+            if (child.isDirectory() && (!archives(child).isEmpty() || hasClasses(child)))
                 found.add(child);
-            else if (child.getName().endsWith(".class"))
-                loose = true;
-        }
-        if (loose)
-            return Collections.singletonList(path);
         Collections.sort(found);
         return found;
     }
 
-    /** Whether a folder is worth a location: e.g. not `licenses`, not a package of loose classes. */
+    /** Whether archives or classes are in the folder itself, not only somewhere below. */
     private static boolean holdsCode(File folder) {
-        try {
-            return !archives(folder).isEmpty() || hasClasses(folder);
-        } catch (IOException e) {
-            return true; // it is told when it is scanned
-        }
+        String[] names =
+                folder.list((dir, name) -> isArchive(name) || name.endsWith(".class"));
+
+        return names != null && names.length > 0;
     }
 
     static boolean isArchive(String name) {

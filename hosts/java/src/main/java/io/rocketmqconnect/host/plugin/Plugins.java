@@ -28,12 +28,15 @@ public final class Plugins {
         public final String className;
         public final String location;
         public final String version;
+        /** Whether it is one of Kafka Connect. */
+        public final boolean kafka;
 
-        Plugin(int kind, String className, String location, String version) {
+        Plugin(int kind, String className, String location, String version, boolean kafka) {
             this.kind = kind;
             this.className = className;
             this.location = location;
             this.version = version;
+            this.kafka = kafka;
         }
     }
 
@@ -66,21 +69,28 @@ public final class Plugins {
         return urls.length == 0 ? host : new URLClassLoader(urls, host);
     }
 
+    /** @param paths files and folders; "" = what the host brings along. */
     public Scan scan(List<String> paths) {
         Scan scan = new Scan();
 
-        if (library != null && library.isDirectory())
-            for (String name : sorted(library.list()))
-                if (name.startsWith("connect-"))
-                    scanLocation(new File(library, name), library.getPath(), scan);
         for (String path : paths)
             try {
-                for (File location : Location.in(new File(path)))
-                    scanLocation(location, location.getPath(), scan);
+                if (path.isEmpty())
+                    scanLibrary(scan);
+                else
+                    for (File location : Location.in(new File(path)))
+                        scanLocation(location, location.getPath(), scan);
             } catch (IOException e) {
                 scan.refused.put(path, e);
             }
         return scan;
+    }
+
+    /** Kafka's converters, transforms and predicates, which the host brings along. */
+    private void scanLibrary(Scan scan) {
+        for (String name : sorted(library == null ? null : library.list()))
+            if (name.startsWith("connect-"))
+                scanLocation(new File(library, name), "", scan);
     }
 
     private static List<String> sorted(String[] names) {
@@ -95,7 +105,7 @@ public final class Plugins {
     private void scanLocation(File files, String location, Scan scan) {
         try {
             for (Scanner.Found f : Scanner.scan(files, parent))
-                scan.plugins.add(new Plugin(f.kind, f.className, location, f.version));
+                scan.plugins.add(new Plugin(f.kind, f.className, location, f.version, f.kafka));
         } catch (IOException | RuntimeException e) {
             scan.refused.put(files.getPath(), e);
         }
@@ -106,19 +116,15 @@ public final class Plugins {
         try {
             File files = new File(location);
 
-            if (isLibrary(location))
-                return "undefined";
+            if (location.isEmpty())
+                return Scanner.UNDEFINED;
             for (Scanner.Found f : Scanner.scan(files, parent))
                 if (f.className.equals(className))
                     return f.version;
         } catch (IOException e) {
             LOG.debug("no version of {}", className, e);
         }
-        return "undefined";
-    }
-
-    private boolean isLibrary(String location) {
-        return location.isEmpty() || library != null && location.equals(library.getPath());
+        return Scanner.UNDEFINED;
     }
 
     /** Loads a class of a location; "" is the host's own library. */
@@ -139,7 +145,7 @@ public final class Plugins {
     }
 
     private synchronized ClassLoader loader(String location) throws ClassNotFoundException {
-        if (isLibrary(location))
+        if (location.isEmpty())
             return parent;
         ClassLoader loader = loaders.get(location);
 

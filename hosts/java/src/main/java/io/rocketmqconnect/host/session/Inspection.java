@@ -87,8 +87,10 @@ final class Inspection {
         for (Plugins.Plugin p : scan.plugins) {
             if (p.className.length() > CLASS_MAX || count == PLUGINS_MAX)
                 continue;
-            plugin(out, p.kind, ANY_KEY, p.className, p.location, p.version,
-                    new Api.Description());
+            Api.Description d = describe(p, scan);
+
+            plugin(out, p.kind, d.flags | ANY_KEY, p.className, p.location,
+                    d.version != null ? d.version : p.version, d);
             count++;
         }
         out.patch(at, count);
@@ -96,6 +98,22 @@ final class Inspection {
         for (Map.Entry<String, Exception> e : scan.refused.entrySet()) {
             out.str(e.getKey());
             WireError.of(e.getValue()).write(out);
+        }
+    }
+
+    /**
+     * Kafka's plugins show their options once they are made, so those are loaded. One that cannot be
+     * is listed without options: it may need something that only its start brings.
+     */
+    private Api.Description describe(Plugins.Plugin p, Plugins.Scan scan) {
+        if (!p.kafka)
+            return new Api.Description();
+        try {
+            return with(p.className, p.location, (api, c) -> api.describe(p.kind, c));
+        } catch (Exception | LinkageError e) {
+            scan.refused.put(p.location, new IllegalStateException(
+                    p.className + " cannot show its options: " + WireError.message(e), e));
+            return new Api.Description();
         }
     }
 
