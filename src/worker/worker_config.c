@@ -147,9 +147,10 @@ static const omc_option rows[] = {
     RANGE("host.memory.max", SIZE, "0", host_memory_max, 0, 1LL << 40,
           "Address space a host of native connectors may use; 0 = no limit."),
     OPTION("host.java", STRING, NULL, host_java,
-           "Program that runs Java connectors. Default: java, in PATH."),
+           "Program that runs Java connectors. Default: the one of JAVA_HOME, else java in PATH."),
     OPTION("host.java.jar", STRING, NULL, host_java_jar,
-           "The Java host. Without it jars in pluginPaths are refused."),
+           "The Java host, rc-host.jar. Default: the one installed or built beside the program; without "
+           "it jars in pluginPaths are refused."),
     OPTION("host.java.options", STRING,
            "-XX:+UseSerialGC -Xmx256m -XX:+ExitOnOutOfMemoryError -XX:-UsePerfData",
            host_java_options, "Options of the Java virtual machine, separated by blanks."),

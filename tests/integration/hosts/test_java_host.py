@@ -7,12 +7,12 @@ import sys
 import time
 
 import pytest
-from conftest import BUILD, ROOT, wait_until
+from conftest import ROOT, wait_until
 
 sys.path.insert(0, str(ROOT / "tests/hosts"))
 import hostdriver as hd  # noqa: E402
 
-HOSTS = BUILD.parent / "hosts"
+HOSTS = ROOT / "build/hosts"
 JAR = HOSTS / "java/rc-host.jar"
 EXAMPLE = HOSTS / "example/example-connectors-1.2.3.jar"
 KAFKA_FILE = HOSTS / "example/kafka/connect-file-3.9.1.jar"
@@ -24,7 +24,7 @@ JAVA = ["java", "-XX:+UseSerialGC", "-Xmx96m", "-XX:+ExitOnOutOfMemoryError", "-
         "-XX:TieredStopAtLevel=1", "-jar", str(JAR)]
 
 pytestmark = pytest.mark.skipif(not (JAR.exists() and EXAMPLE.exists() and shutil.which("java")),
-                                reason="not built: cmake --build build/dev --target java_host")
+                                reason="not built: targets java_host and java_examples")
 
 
 @pytest.fixture(scope="module")

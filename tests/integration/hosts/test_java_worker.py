@@ -10,11 +10,11 @@ from conftest import wait_until
 from hosts.test_java_host import EXAMPLE, FILE_SINK, FILE_SOURCE, JAR, KAFKA_FILE, LINE, TICK
 
 pytestmark = pytest.mark.skipif(not (JAR.exists() and EXAMPLE.exists() and shutil.which("java")),
-                                reason="not built: cmake --build build/dev --target java_host")
+                                reason="not built: targets java_host and java_examples")
 NATIVE_SINK = "org.apache.rocketmq.connect.file.FileSinkConnector"
 JSON = "org.apache.rocketmq.connect.runtime.converter.record.json.JsonConverter"
 QUICK = {"task.restart.delay": "20ms", "task.restart.delay.max": "200ms", "host.heartbeat": "200ms",
-         "host.java.jar": JAR, "host.crashes.max": "-1",
+         "host.crashes.max": "-1",
          "host.java.options": "-XX:+UseSerialGC -Xmx96m -XX:+ExitOnOutOfMemoryError "
                               "-XX:TieredStopAtLevel=1"}
 

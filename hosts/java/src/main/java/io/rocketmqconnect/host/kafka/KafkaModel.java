@@ -180,14 +180,6 @@ final class KafkaModel implements DataModel {
 
     @Override
     public Object makeSchema(SchemaParts parts) {
-        if (parts.defaultValue == null)
-            return build(parts, null);
-        Schema bare = build(parts, null);
-
-        return build(parts, parts.reader.value(parts.defaultValue, bare));
-    }
-
-    private static Schema build(SchemaParts parts, Object defaultValue) {
         SchemaBuilder b = builder(parts);
         String name = parts.name == null ? null : FROM_WIRE.getOrDefault(parts.name, parts.name);
 
@@ -204,8 +196,8 @@ final class KafkaModel implements DataModel {
         parts.parameters.forEach(b::parameter);
         for (int i = 0; i < parts.fieldNames.size(); i++)
             b.field(parts.fieldNames.get(i), (Schema) parts.fieldSchemas.get(i));
-        if (defaultValue != null)
-            b.defaultValue(defaultValue);
+        if (parts.defaultValue != null) // a struct that is a default has the builder as schema
+            b.defaultValue(parts.reader.value(parts.defaultValue, b));
         return b.build();
     }
 

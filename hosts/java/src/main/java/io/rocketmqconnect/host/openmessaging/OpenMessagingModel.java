@@ -185,8 +185,18 @@ final class OpenMessagingModel implements DataModel {
         return whole.bitLength() < 64 ? (Object) whole.longValue() : whole;
     }
 
+    /** A struct that is its schema's default has one without default: Schema.hashCode would run in
+     * circles else. */
     @Override
     public Object makeSchema(SchemaParts parts) {
+        Schema schema = build(parts);
+
+        if (parts.defaultValue != null)
+            schema.setDefaultValue(parts.reader.value(parts.defaultValue, build(parts)));
+        return schema;
+    }
+
+    private static Schema build(SchemaParts parts) {
         List<Field> fields = new ArrayList<>();
         Map<String, Field> byName = new HashMap<>();
 
@@ -203,8 +213,6 @@ final class OpenMessagingModel implements DataModel {
                         : Collections.unmodifiableMap(parts.parameters));
 
         schema.setFieldsByName(byName);
-        if (parts.defaultValue != null)
-            schema.setDefaultValue(parts.reader.value(parts.defaultValue, schema));
         return schema;
     }
 

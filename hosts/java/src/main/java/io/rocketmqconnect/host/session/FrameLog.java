@@ -17,7 +17,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class FrameLog implements LogSink {
     private static final int QUEUE_MAX = 1000;
-    private static final int TEXT_MAX = 16 << 10;
+    private static final int TEXT_MAX = 4 << 10;
     private static final int NAME_MAX = 256;
 
     private static final class Line {
