@@ -7,12 +7,13 @@ import signal
 
 import pytest
 from conftest import wait_until
-from hosts.test_java_host import EXAMPLE, FILE_SINK, FILE_SOURCE, JAR, KAFKA_FILE, LINE, TICK
+from hosts.test_java_host import EXAMPLE, FILE_SINK, FILE_SOURCE, JAR, KAFKA_FILE, LINE, REVERSE, TICK, UPPER
 
 pytestmark = pytest.mark.skipif(not (JAR.exists() and EXAMPLE.exists() and shutil.which("java")),
                                 reason="not built: targets java_host and java_examples")
 NATIVE_SINK = "org.apache.rocketmq.connect.file.FileSinkConnector"
 JSON = "org.apache.rocketmq.connect.runtime.converter.record.json.JsonConverter"
+BYTES = "org.apache.rocketmq.connect.runtime.converter.record.ByteArrayConverter"
 QUICK = {"task.restart.delay": "20ms", "task.restart.delay.max": "200ms", "host.heartbeat": "200ms",
          "host.crashes.max": "-1",
          "host.java.options": "-XX:+UseSerialGC -Xmx96m -XX:+ExitOnOutOfMemoryError "
@@ -93,6 +94,44 @@ def test_a_users_source_with_structs_and_a_users_sink(worker, tmp_path):
     assert lines(out)[2999] == "t/0/2999 Struct{n=3000,price=3000.50,tags=[t3000]}"
     assert '"n":3000' in lines(json_out)[2999]
     assert worker.stop() == 0
+
+
+def test_transforms_and_converters_of_users(worker, tmp_path):
+    out, raw = tmp_path / "out.txt", tmp_path / "raw.txt"
+    create(worker, "ticks", connector__class=TICK, connect__topicname="t", count=300,
+           value__converter=REVERSE, value__converter__mark="~", transforms="up",
+           transforms__up__class=UPPER, transforms__up__end="!")
+    create(worker, "raw", connector__class=NATIVE_SINK, connect__topicnames="t", filename=raw)
+    create(worker, "lines", connector__class=LINE, connect__topicnames="t", file=out,
+           value__converter=REVERSE, value__converter__mark="~")
+    wait_until("all lines", lambda: len(lines(out)) == 300 and len(lines(raw)) == 300, 60)
+    assert lines(raw)[299] == "~!003 KCIT" and lines(out)[299] == "t/0/299 TICK 300!"
+    assert worker.stop() == 0
+
+
+def test_kafkas_transforms_and_converters_inside_a_task(worker, tmp_path):
+    source, out, raw = tmp_path / "in.txt", tmp_path / "out.txt", tmp_path / "raw.txt"
+    source.write_text("".join(f"{n}\n" for n in range(100)))
+    json = {"kafka.value.converter": "org.apache.kafka.connect.json.JsonConverter",
+            "kafka.value.converter.schemas.enable": "false", "value.converter": BYTES}
+    create(worker, "in", connector__class=FILE_SOURCE, file=source, topic="t", **json, **{
+        "kafka.transforms": "wrap", "kafka.transforms.wrap.type":
+        "org.apache.kafka.connect.transforms.HoistField$Value", "kafka.transforms.wrap.field": "line"})
+    create(worker, "raw", connector__class=NATIVE_SINK, connect__topicnames="t", filename=raw)
+    create(worker, "out", connector__class=FILE_SINK, file=out, connect__topicnames="t", **json, **{
+        "kafka.transforms": "take", "kafka.transforms.take.type":
+        "org.apache.kafka.connect.transforms.ExtractField$Value", "kafka.transforms.take.field": "line"})
+    wait_until("all lines", lambda: len(lines(out)) == 100 and len(lines(raw)) == 100, 60)
+    assert lines(raw)[99] == '{"line":"99"}' and lines(out) == [str(n) for n in range(100)]
+    assert worker.stop() == 0
+
+
+def test_options_of_kafka_connectors_are_shown(worker):
+    shown = worker.get("/api/v1/connector-plugins").text
+    assert FILE_SOURCE in shown and TICK in shown and "3.9.1" in shown
+    options = {o["name"]: o for o in worker.get(
+        f"/api/v1/connector-plugins/{FILE_SOURCE}/config").json}
+    assert options["topic"]["required"] and options["batch.size"]["default_value"] == "2000"
 
 
 def test_a_bad_configuration_is_refused_with_the_connectors_words(worker):
