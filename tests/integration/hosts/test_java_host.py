@@ -188,6 +188,20 @@ def test_source_keeps_to_its_credit_and_hears_of_receipts(shared):
     assert "tick stopped" in shared.said
 
 
+def test_frames_that_come_during_the_start_are_kept(shared):
+    number = next(shared.numbers)
+    request = shared.ask(hd.TASK_START, hd.num("B", hd.SOURCE) + hd.text(TICK) +
+                         hd.text(str(EXAMPLE)) + hd.text("c") + hd.kv({"count": 3}) +
+                         hd.num("H", 0) + hd.text("c-0") + hd.num("I", 0) + hd.num("I", 1) +
+                         hd.num("?", False) + hd.num("I", 30) + hd.num("I", 600) + hd.num("I", 1),
+                         number)
+    shared.credit(number)
+    answer_offset(shared, number)
+    shared.answer(request)
+    assert len(shared.batch(number)[1]) == 3
+    shared.stop(number)
+
+
 def test_source_continues_from_its_offset(shared):
     number = ticking(shared, offset=("n", "41"), count=43)
     shared.credit(number)

@@ -13,6 +13,8 @@ import io.rocketmqconnect.host.protocol.WireError;
 
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,6 +40,8 @@ public final class Host {
     private final List<Api> apis;
     private final String version;
     private final Map<Integer, Instance> instances = new ConcurrentHashMap<>();
+    /** Frames of instances whose class is being loaded. */
+    private final Map<Integer, List<Frame>> starting = new HashMap<>(); // [starting]
     private final Map<Integer, Asked> asked = new ConcurrentHashMap<>();
     private final AtomicInteger nextRequest = new AtomicInteger();
     private final ScheduledThreadPoolExecutor timer;
@@ -143,6 +147,9 @@ public final class Host {
         case Types.CONNECTOR_START:
         case Types.TASK_START:
         case Types.COMPONENT_START:
+            synchronized (starting) {
+                starting.put(frame.instance, new ArrayList<>());
+            }
             beside(() -> begin(frame));
             break;
         case Types.ERROR:
@@ -154,6 +161,14 @@ public final class Host {
     }
 
     private void deliver(Frame frame) throws IOException {
+        synchronized (starting) {
+            List<Frame> waiting = starting.get(frame.instance);
+
+            if (waiting != null) {
+                waiting.add(frame);
+                return;
+            }
+        }
         Instance instance = instances.get(frame.instance);
 
         if (instance != null)
@@ -212,44 +227,46 @@ public final class Host {
     /** Loading a class runs code of the plugin, so not on the connection's thread. */
     private void begin(Frame frame) {
         try {
-            Instance instance = new Starting(frame).make();
+            try {
+                Instance instance = make(frame);
 
-            instances.put(frame.instance, instance);
-            instance.thread.start();
-        } catch (Throwable t) {
-            failedStart(frame, t);
-        }
-    }
-
-    private void failedStart(Frame frame, Throwable t) {
-        try {
-            refuse(frame, WireError.of(t));
+                instances.put(frame.instance, instance);
+                instance.thread.start();
+            } catch (Throwable t) {
+                refuse(frame, WireError.of(t));
+            }
+            begun(frame.instance);
         } catch (IOException e) {
             LOG.debug("the worker is gone", e);
         }
     }
 
-    private final class Starting {
-        private final Frame frame;
-        private final Start start;
+    /** What came for the instance meanwhile. */
+    private void begun(int id) throws IOException {
+        synchronized (starting) {
+            for (Frame frame : starting.remove(id)) {
+                Instance instance = instances.get(id);
 
-        Starting(Frame frame) {
-            this.frame = frame;
-            this.start = new Start(frame.in());
+                if (instance != null)
+                    instance.deliver(frame);
+                else
+                    deliver(frame);
+            }
         }
+    }
 
-        Instance make() throws Exception {
-            Class<?> c = plugins.load(start.className, start.location);
-            Api api = Inspection.api(apis, c);
+    private Instance make(Frame frame) throws Exception {
+        Start start = new Start(frame.in());
+        Class<?> c = plugins.load(start.className, start.location);
+        Api api = Inspection.api(apis, c);
 
-            if (frame.type == Types.CONNECTOR_START)
-                return new ConnectorInstance(Host.this, frame, start, c, api);
-            if (frame.type == Types.COMPONENT_START)
-                return new ComponentInstance(Host.this, frame, start, c, api);
-            if (start.kind == Types.SOURCE)
-                return new SourceInstance(Host.this, frame, start, c, api);
-            return new SinkInstance(Host.this, frame, start, c, api);
-        }
+        if (frame.type == Types.CONNECTOR_START)
+            return new ConnectorInstance(this, frame, start, c, api);
+        if (frame.type == Types.COMPONENT_START)
+            return new ComponentInstance(this, frame, start, c, api);
+        if (start.kind == Types.SOURCE)
+            return new SourceInstance(this, frame, start, c, api);
+        return new SinkInstance(this, frame, start, c, api);
     }
 
     ConnectorInstance connector(int id) {
