@@ -1,17 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# build-java-host.sh [FOLDER]: builds the Java host into FOLDER (default build/hosts/java).
+# build-java-host.sh [--test] [--compat] [FOLDER]: builds the Java host into FOLDER (default
+# build/hosts/java).
 #
-# FOLDER gets rc-host.jar, lib/*.jar and an empty compat/ for jars that old connectors expect on the
-# class path. Needs Maven and a JDK (8 or newer); Maven's repository is asked only for what is not in
-# ~/.m2 yet, so that a second run works without network. --test also runs the unit tests.
+# FOLDER gets rc-host.jar, lib/*.jar and compat/, a folder for jars that connectors expect on the class
+# path; --compat fills it with those of the Java runtime. --test also runs the unit tests. Needs Maven
+# and a JDK (8 or newer); Maven's repository is asked only for what is not in ~/.m2 yet, so that a
+# second run works without network.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-tests=-DskipTests
-[ "${1:-}" = --test ] && { tests=; shift; }
-case ${1:-} in
--h | --help) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
-esac
+options=(-DskipTests)
+while :; do
+    case ${1:-} in
+    -h | --help) sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --test) options=("${options[@]/-DskipTests/-DskipTests=false}") ;;
+    --compat) options+=(-Pcompat) ;;
+    *) break ;;
+    esac
+    shift
+done
 to=$(realpath -m "${1:-$root/build/hosts/java}")
 
 command -v mvn >/dev/null || {
@@ -21,7 +28,7 @@ command -v mvn >/dev/null || {
 mkdir -p "$to"
 run() { # OPTION ...: Maven with these, its words only when it fails
     mvn -q -B -Dstyle.color=never "$@" -f "$root/hosts/java/pom.xml" -Drc.build="$to/.work" \
-        $tests package >"$to/maven.log" 2>&1
+        "${options[@]}" package >"$to/maven.log" 2>&1
 }
 # First without network: a build must not depend on it once it has worked.
 if ! run -o && ! run; then
@@ -33,4 +40,5 @@ rm -rf "$to/lib"
 cp -r "$to/.work/lib" "$to/lib"
 cp "$to/.work/rc-host.jar" "$to/rc-host.jar"
 mkdir -p "$to/compat"
+if [ -d "$to/.work/compat" ]; then cp "$to"/.work/compat/*.jar "$to/compat/"; fi
 rm -f "$to/maven.log"
