@@ -8,12 +8,13 @@ import java.util.Map;
 final class Configs {
     private Configs() {}
 
-    /** With `name`; and for sinks `topics`, which is `connect.topicnames` here. */
-    static Map<String, String> of(Map<String, String> config, String connector, boolean sink) {
+    /** With `name` and `connector.class`; and for sinks `topics`, which is `connect.topicnames` here. */
+    static Map<String, String> of(Map<String, String> config, String connector, String className,
+            boolean sink) {
         Map<String, String> made = new HashMap<>(config);
 
-        if (!connector.isEmpty())
-            made.putIfAbsent("name", connector);
+        made.putIfAbsent("name", connector);
+        made.putIfAbsent("connector.class", className);
         if (sink && !made.containsKey("topics") && !made.containsKey("topics.regex")) {
             String topics = config.getOrDefault("connect.topicnames",
                     config.get("connect.topicname"));

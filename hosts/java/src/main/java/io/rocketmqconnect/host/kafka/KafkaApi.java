@@ -83,7 +83,8 @@ public final class KafkaApi implements Api {
     public List<Problem> validate(int kind, Class<?> pluginClass, Map<String, String> config)
             throws Exception {
         Object plugin = make(pluginClass, Object.class);
-        Map<String, String> given = Configs.of(config, "", kind == Types.SINK);
+        Map<String, String> given = kind > Types.SINK ? config
+                : Configs.of(config, "connector", pluginClass.getName(), kind == Types.SINK);
         List<Problem> problems = new ArrayList<>();
         ConfigDef def = configDef(plugin);
 

@@ -28,7 +28,8 @@ final class KafkaConnector implements Api.ConnectorPlugin {
     KafkaConnector(Connector connector, Start start, Api.ConnectorCalls calls) {
         this.connector = connector;
         this.config =
-                Configs.of(start.config, start.connector, connector instanceof SinkConnector);
+                Configs.of(start.config, start.connector, start.className,
+                        connector instanceof SinkConnector);
         this.calls = calls;
     }
 

@@ -47,7 +47,7 @@ final class KafkaSink implements Api.SinkPlugin {
 
         this.task = task;
         this.calls = calls;
-        this.config = Configs.of(start.config, start.connector, true);
+        this.config = Configs.of(start.config, start.connector, start.className, true);
         this.partitions = new Partitions(config);
         this.smts = new Smts<>(config, loader);
         this.converters = new Converters(config, loader);

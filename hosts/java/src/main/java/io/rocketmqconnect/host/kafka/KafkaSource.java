@@ -33,7 +33,7 @@ final class KafkaSource implements Api.SourcePlugin {
 
         this.task = task;
         this.calls = calls;
-        this.config = Configs.of(start.config, start.connector, false);
+        this.config = Configs.of(start.config, start.connector, start.className, false);
         this.smts = new Smts<>(config, loader);
         this.records = new SourceRecords(new Converters(config, loader));
     }

@@ -49,7 +49,19 @@ public final class Plugins {
     private final ClassLoader host;
     private final ClassLoader parent;
     private final File library;
-    private final Map<String, ClassLoader> loaders = new HashMap<>();
+    private final Map<String, Place> places = new HashMap<>(); // [this]
+
+    /** A location in the state that `print` stands for. */
+    private static final class Place {
+        final String print;
+        final List<Scanner.Found> found;
+        ClassLoader loader; // [Plugins] null until a class was wanted
+
+        Place(String print, List<Scanner.Found> found) {
+            this.print = print;
+            this.found = found;
+        }
+    }
 
     /**
      * @param home the host's folder: `lib` in it has plugins too (Kafka's converters and transforms),
@@ -104,21 +116,45 @@ public final class Plugins {
 
     private void scanLocation(File files, String location, Scan scan) {
         try {
-            for (Scanner.Found f : Scanner.scan(files, parent))
+            for (Scanner.Found f : location.isEmpty() ? Scanner.scan(files, parent)
+                    : place(location).found)
                 scan.plugins.add(new Plugin(f.kind, f.className, location, f.version, f.kafka));
         } catch (IOException | RuntimeException e) {
             scan.refused.put(files.getPath(), e);
         }
     }
 
+    /** A location as it is now: when its files have changed, its classes are loaded anew. */
+    private synchronized Place place(String location) throws IOException {
+        File files = new File(location);
+        Place place = places.get(location);
+
+        if (!files.exists())
+            throw new IOException("there is no such file or folder");
+        String print = print(files);
+
+        if (place == null || !place.print.equals(print)) {
+            place = new Place(print, Scanner.scan(files, parent));
+            places.put(location, place);
+        }
+        return place;
+    }
+
+    private static String print(File files) throws IOException {
+        StringBuilder print = new StringBuilder();
+
+        for (File part : Location.parts(files))
+            print.append(part).append(':').append(part.length()).append(':')
+                    .append(part.lastModified()).append('\n');
+        return print.toString();
+    }
+
     /** The version of a plugin as its archive has it. */
     public String version(String className, String location) {
         try {
-            File files = new File(location);
-
             if (location.isEmpty())
                 return Scanner.UNDEFINED;
-            for (Scanner.Found f : Scanner.scan(files, parent))
+            for (Scanner.Found f : place(location).found)
                 if (f.className.equals(className))
                     return f.version;
         } catch (IOException e) {
@@ -147,25 +183,19 @@ public final class Plugins {
     private synchronized ClassLoader loader(String location) throws ClassNotFoundException {
         if (location.isEmpty())
             return parent;
-        ClassLoader loader = loaders.get(location);
-
-        if (loader != null)
-            return loader;
         try {
-            File files = new File(location);
-            boolean kafka = false;
+            Place place = place(location);
 
-            if (!files.exists())
-                throw new IOException("there is no such file or folder");
-            for (Scanner.Found f : Scanner.scan(files, parent))
-                kafka |= f.kafka;
-            loader = new PluginLoader(Location.urls(files), parent, kafka);
+            if (place.loader == null) {
+                boolean kafka = place.found.stream().anyMatch(f -> f.kafka);
+
+                place.loader = new PluginLoader(Location.urls(new File(location)), parent, kafka);
+                registerDrivers(place.loader);
+            }
+            return place.loader;
         } catch (IOException e) {
             throw new ClassNotFoundException(location + ": " + e.getMessage(), e);
         }
-        registerDrivers(loader);
-        loaders.put(location, loader);
-        return loader;
     }
 
     /** JDBC drivers register themselves when they are loaded, and DriverManager would not see those

@@ -257,7 +257,9 @@ public final class Host {
 
     private Instance make(Frame frame) throws Exception {
         Start start = new Start(frame.in());
-        Class<?> c = plugins.load(start.className, start.location);
+        ConnectorInstance connector = connector(start.connectorInstance);
+        Class<?> c = connector != null && connector.start.className.equals(start.className)
+                ? connector.pluginClass : plugins.load(start.className, start.location);
         Api api = Inspection.api(apis, c);
 
         if (frame.type == Types.CONNECTOR_START)

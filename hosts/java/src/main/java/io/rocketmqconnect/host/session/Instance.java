@@ -178,7 +178,10 @@ abstract class Instance {
         try {
             stopPlugin();
         } catch (Throwable t) {
-            error = WireError.of(t);
+            if (started)
+                error = WireError.of(t);
+            else
+                LOG.debug("stop after a start that failed", t);
         }
         host.remove(this);
         synchronized (sendLock) {

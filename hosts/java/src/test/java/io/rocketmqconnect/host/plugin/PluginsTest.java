@@ -199,6 +199,21 @@ public class PluginsTest {
     }
 
     @Test
+    public void changedFilesAreLoadedAnew() throws Exception {
+        File jar = new File(root, "one/a.jar");
+        String location = jar.getParent();
+        Plugins plugins = plugins();
+
+        jar(jar, null, Base.class, Good.class);
+        Class<?> before = plugins.load(Good.class.getName(), location);
+
+        assertSame(before, plugins.load(Good.class.getName(), location));
+        jar(jar, "2.0", Base.class, Good.class, Needy.class);
+        assertNotSame(before, plugins.load(Good.class.getName(), location));
+        assertEquals("2.0", plugins.version(Good.class.getName(), location));
+    }
+
+    @Test
     public void aMissingClassIsNamedWithItsPlace() throws IOException {
         jar(new File(root, "a.jar"), null, Base.class);
         ClassNotFoundException e = assertThrows(ClassNotFoundException.class,
