@@ -85,6 +85,17 @@ build() {
     cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"
 }
 
+# The Java host with its unit tests, and the connectors that its integration tests use.
+java_host() {
+    scripts/build-java-host.sh --test build/hosts/java || return
+    tests/hosts/java/build.sh build/hosts/example || return
+    cat build/hosts/java/.work/surefire-reports/TEST-*.xml | awk '
+        match($0, /<testsuite [^>]*/) { s = substr($0, RSTART, RLENGTH)
+            p += n(s, "tests"); f += n(s, "failures") + n(s, "errors"); k += n(s, "skipped") }
+        function n(s, name) { return match(s, name "=\"[0-9]+") ? substr(s, RSTART + length(name) + 2, 9) + 0 : 0 }
+        END { print p - f - k, f, k }' >"$logs/java-host.counts"
+}
+
 # ctest of a preset; more arguments select tests. Output of every test is in the log, since skips
 # are looked for there.
 units() {
@@ -143,6 +154,7 @@ finish() {
 step bootstrap scripts/bootstrap.sh || finish
 step rocketmq-jars tests/rocketmq/fetch.sh
 step build-dev build dev || finish
+step java-host java_host
 step units-dev units dev
 step integration-dev integration dev
 [ "$quick" = no ] || finish

@@ -249,15 +249,6 @@ int rc_foreign_scan(rc_hosts *hosts, rc_foreign_place *place, const char *path, 
 
 /* ---- loading -------------------------------------------------------------------------------- */
 
-static int check_java(const rc_hosts *hosts, rc_error *err)
-{
-    if (hosts->config.java_jar && *hosts->config.java_jar)
-        return 0;
-    return rc_fail(err, OMC_EUNSUPPORTED,
-                   "Java plugins need the Java host: set host.java.jar to its jar, use a native "
-                   "connector, or remove the file from pluginPaths");
-}
-
 int rc_foreign_load(rc_hosts *hosts, const char *path, const omc_plugin *const **ret, rc_error *err)
 {
     rc_foreign_place *place = rc_calloc(1, sizeof *place);
@@ -267,9 +258,9 @@ int rc_foreign_load(rc_hosts *hosts, const char *path, const omc_plugin *const *
     if (is_manifest(path)) {
         r = rc_foreign_manifest(hosts, place, path, err);
     } else {
+        r = rc_hosts_java(hosts, err);
         place->launcher = hosts->java;
         place->scanner = &hosts->java;
-        r = check_java(hosts, err);
         if (r == 0)
             r = rc_foreign_scan(hosts, place, path, err);
     }

@@ -4,6 +4,7 @@
  * process is started, so that only one is, and only for the members of that host.
  */
 #include "host/hosts_impl.h"
+#include "host/java.h"
 
 #include "base/diag.h"
 
@@ -39,23 +40,33 @@ static const char *keep(rc_hosts *hosts, const char *text)
     return text ? omc_copy(&hosts->memory.pub, text, strlen(text)) : NULL;
 }
 
-/* java <options> -jar <host> */
-static void make_java(rc_hosts *hosts)
+int rc_hosts_java(rc_hosts *hosts, rc_error *err)
 {
+    omc_arena *arena = &hosts->memory.pub;
     const char *at = hosts->config.java_options ? hosts->config.java_options : "";
-    const char **argv = omc_alloc0(&hosts->memory.pub, (strlen(at) + 5) * sizeof *argv);
+    const char **argv, *java, *jar;
     size_t count = 0;
+    int r;
 
-    argv[count++] = hosts->config.java && *hosts->config.java ? hosts->config.java : "java";
+    if (hosts->java.process.argv)
+        return 0;
+    r = rc_java_find(hosts->config.java, arena, &java, err);
+    if (r == 0)
+        r = rc_java_host_find(hosts->config.java_jar, arena, &jar, err);
+    if (r < 0)
+        return r;
+    argv = omc_alloc0(arena, (strlen(at) + 5) * sizeof *argv);
+    argv[count++] = java;
     while (*(at += strspn(at, " \t"))) {
         size_t len = strcspn(at, " \t");
 
-        argv[count++] = omc_copy(&hosts->memory.pub, at, len);
+        argv[count++] = omc_copy(arena, at, len);
         at += len;
     }
     argv[count++] = "-jar";
-    argv[count] = hosts->config.java_jar;
+    argv[count] = jar;
     hosts->java = (rc_launcher){.name = "java", .process = {.argv = argv}};
+    return 0;
 }
 
 rc_hosts *rc_hosts_new(const rc_hosts_config *config)
@@ -75,7 +86,6 @@ rc_hosts *rc_hosts_new(const rc_hosts_config *config)
     hosts->native.name = "c";
     hosts->native.process.argv = hosts->native_argv;
     hosts->native.process.memory_max = config->memory_max;
-    make_java(hosts);
     pthread_mutex_init(&hosts->mu, NULL);
     return hosts;
 }

@@ -30,7 +30,7 @@ typedef struct rc_hosts_config {
     int64_t memory_max; /**< Address space of C hosts; 0 = no limit. */
     int64_t crashes_max;
     const char *java;         /**< Program; NULL = `java` in PATH. */
-    const char *java_jar;     /**< The Java host; NULL = there is none. */
+    const char *java_jar;     /**< The Java host; NULL = the one beside our program. */
     const char *java_options; /**< Words between program and jar, separated by blanks. */
 } rc_hosts_config;
 

@@ -22,10 +22,13 @@ struct rc_hosts {
     rc_host *hosts;                  /* [mu] */
     struct rc_isolated *isolated;    /* [mu] native plugins that run in hosts */
     struct rc_foreign_place *places; /* [mu] */
-    rc_launcher java;
-    rc_arena memory; /* of settings */
+    rc_arena memory;                 /* of settings */
+    rc_launcher java;                /* by one scan at a time; without argv until one wanted it */
 };
 
+/** Fills in `java`; `java <options> -jar <host>`. @return 0, or what is missing and how to get it.
+ */
+int rc_hosts_java(rc_hosts *hosts, rc_error *err);
 void rc_isolated_free(struct rc_isolated *list);
 void rc_foreign_free(struct rc_foreign_place *list);
 

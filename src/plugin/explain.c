@@ -96,9 +96,8 @@ static void advise(const rc_view *view, const char *name, rc_buf *out)
     if (near)
         rc_buf_printf(out, ". Did you mean '%s'?", near);
     else if (starts_with_any(name, java_only, RC_COUNT(java_only)))
-        rc_buf_str(out,
-                   ". It is a Java connector: put its jars into a folder of pluginPaths and set "
-                   "host.java.jar");
+        rc_buf_str(out, ". It is a Java connector: put its jars into a folder of pluginPaths "
+                        "(docs/java-connectors.md)");
     if (view->refusal_count)
         rc_buf_printf(out, ". %zu file(s) in pluginPaths were refused, see the list of plugins",
                       view->refusal_count);

@@ -152,9 +152,10 @@ static const omc_option rows[] = {
           "Address space a host of native connectors may use; an idle one takes about 150MiB. 0 = no "
           "limit."),
     OPTION("host.java", STRING, NULL, host_java,
-           "Program that runs Java connectors. Default: java, in PATH."),
+           "Program that runs Java connectors. Default: the one of JAVA_HOME, else java in PATH."),
     OPTION("host.java.jar", STRING, NULL, host_java_jar,
-           "The Java host. Without it jars in pluginPaths are refused."),
+           "The Java host, rc-host.jar. Default: the one installed or built beside the program; without "
+           "it jars in pluginPaths are refused."),
     OPTION("host.java.options", STRING,
            "-XX:+UseSerialGC -Xmx256m -XX:+ExitOnOutOfMemoryError -XX:-UsePerfData",
            host_java_options, "Options of the Java virtual machine, separated by blanks."),

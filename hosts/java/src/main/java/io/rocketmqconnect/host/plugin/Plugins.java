@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.rocketmqconnect.host.plugin;
+
+import java.io.File;
+import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.sql.Driver;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The plugins of this process: what is where, and one class loader per location. Any thread. */
+public final class Plugins {
+    private static final Logger LOG = LoggerFactory.getLogger(Plugins.class);
+
+    /** A plugin that was found. */
+    public static final class Plugin {
+        public final int kind;
+        public final String className;
+        public final String location;
+        public final String version;
+        /** Whether it is one of Kafka Connect. */
+        public final boolean kafka;
+
+        Plugin(int kind, String className, String location, String version, boolean kafka) {
+            this.kind = kind;
+            this.className = className;
+            this.location = location;
+            this.version = version;
+            this.kafka = kafka;
+        }
+    }
+
+    /** What a scan found, and what it could not use: path to reason. */
+    public static final class Scan {
+        public final List<Plugin> plugins = new ArrayList<>();
+        public final Map<String, Exception> refused = new java.util.LinkedHashMap<>();
+    }
+
+    private final ClassLoader host;
+    private final ClassLoader parent;
+    private final File library;
+    private final Map<String, Place> places = new HashMap<>(); // [this]
+
+    /** A location in the state that `print` stands for. */
+    private static final class Place {
+        final String print;
+        final List<Scanner.Found> found;
+        ClassLoader loader; // [Plugins] null until a class was wanted
+
+        Place(String print, List<Scanner.Found> found) {
+            this.print = print;
+            this.found = found;
+        }
+    }
+
+    /**
+     * @param home the host's folder: `lib` in it has plugins too (Kafka's converters and transforms),
+     *        `compat` what plugins expect of the class path of the Java runtime; null = neither.
+     */
+    public Plugins(ClassLoader host, File home) throws IOException {
+        this.host = host;
+        this.library = home == null ? null : new File(home, "lib");
+        this.parent = compat(host, home == null ? null : new File(home, "compat"));
+    }
+
+    private static ClassLoader compat(ClassLoader host, File folder) throws IOException {
+        if (folder == null || !folder.isDirectory())
+            return host;
+        URL[] urls = Location.urls(folder);
+
+        return urls.length == 0 ? host : new URLClassLoader(urls, host);
+    }
+
+    /** @param paths files and folders; "" = what the host brings along. */
+    public Scan scan(List<String> paths) {
+        Scan scan = new Scan();
+
+        for (String path : paths)
+            try {
+                if (path.isEmpty())
+                    scanLibrary(scan);
+                else
+                    for (File location : Location.in(new File(path)))
+                        scanLocation(location, location.getPath(), scan);
+            } catch (IOException e) {
+                scan.refused.put(path, e);
+            }
+        return scan;
+    }
+
+    /** Kafka's converters, transforms and predicates, which the host brings along. */
+    private void scanLibrary(Scan scan) {
+        for (String name : sorted(library == null ? null : library.list()))
+            if (name.startsWith("connect-"))
+                scanLocation(new File(library, name), "", scan);
+    }
+
+    private static List<String> sorted(String[] names) {
+        List<String> list = new ArrayList<>();
+
+        if (names != null)
+            Collections.addAll(list, names);
+        Collections.sort(list);
+        return list;
+    }
+
+    private void scanLocation(File files, String location, Scan scan) {
+        try {
+            for (Scanner.Found f : location.isEmpty() ? Scanner.scan(files, parent)
+                    : place(location).found)
+                scan.plugins.add(new Plugin(f.kind, f.className, location, f.version, f.kafka));
+        } catch (IOException | RuntimeException e) {
+            scan.refused.put(files.getPath(), e);
+        }
+    }
+
+    /** A location as it is now: when its files have changed, its classes are loaded anew. */
+    private synchronized Place place(String location) throws IOException {
+        File files = new File(location);
+        Place place = places.get(location);
+
+        if (!files.exists())
+            throw new IOException("there is no such file or folder");
+        String print = print(files);
+
+        if (place == null || !place.print.equals(print)) {
+            place = new Place(print, Scanner.scan(files, parent));
+            places.put(location, place);
+        }
+        return place;
+    }
+
+    private static String print(File files) throws IOException {
+        StringBuilder print = new StringBuilder();
+
+        for (File part : Location.parts(files))
+            print.append(part).append(':').append(part.length()).append(':')
+                    .append(part.lastModified()).append('\n');
+        return print.toString();
+    }
+
+    /** The version of a plugin as its archive has it. */
+    public String version(String className, String location) {
+        try {
+            if (location.isEmpty())
+                return Scanner.UNDEFINED;
+            for (Scanner.Found f : place(location).found)
+                if (f.className.equals(className))
+                    return f.version;
+        } catch (IOException e) {
+            LOG.debug("no version of {}", className, e);
+        }
+        return Scanner.UNDEFINED;
+    }
+
+    /** Loads a class of a location; "" is the host's own library. */
+    public Class<?> load(String className, String location) throws ClassNotFoundException {
+        ClassLoader loader = loader(location);
+        ClassLoader before = Thread.currentThread().getContextClassLoader();
+
+        Thread.currentThread().setContextClassLoader(loader);
+        try {
+            return Class.forName(className, true, loader);
+        } catch (ClassNotFoundException e) {
+            throw className.equals(e.getMessage()) ? new ClassNotFoundException("there is no class "
+                    + className + " in " + (location.isEmpty() ? "the host" : location)
+                    + ": check the name and that its jar is there", e) : e;
+        } finally {
+            Thread.currentThread().setContextClassLoader(before);
+        }
+    }
+
+    private synchronized ClassLoader loader(String location) throws ClassNotFoundException {
+        if (location.isEmpty())
+            return parent;
+        try {
+            Place place = place(location);
+
+            if (place.loader == null) {
+                boolean kafka = place.found.stream().anyMatch(f -> f.kafka);
+
+                place.loader = new PluginLoader(Location.urls(new File(location)), parent, kafka);
+                registerDrivers(place.loader);
+            }
+            return place.loader;
+        } catch (IOException e) {
+            throw new ClassNotFoundException(location + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** JDBC drivers register themselves when they are loaded, and DriverManager would not see those
+     * of a loader that is not its own. */
+    private static void registerDrivers(ClassLoader loader) {
+        ClassLoader before = Thread.currentThread().getContextClassLoader();
+
+        Thread.currentThread().setContextClassLoader(loader);
+        try {
+            Iterator<Driver> drivers = ServiceLoader.load(Driver.class, loader).iterator();
+
+            while (next(drivers)) { }
+        } catch (LinkageError | RuntimeException e) {
+            LOG.debug("a JDBC driver could not be loaded", e);
+        } finally {
+            Thread.currentThread().setContextClassLoader(before);
+        }
+    }
+
+    private static boolean next(Iterator<Driver> drivers) {
+        try {
+            if (!drivers.hasNext())
+                return false;
+            drivers.next();
+        } catch (ServiceConfigurationError e) {
+            LOG.debug("a JDBC driver could not be loaded", e);
+        }
+        return true;
+    }
+
+    public ClassLoader host() {
+        return host;
+    }
+}
