@@ -10,7 +10,7 @@
 
 #include <utlist.h>
 
-#define BACK_OFF_FIRST_MS 100
+#define BACK_OFF_FIRST_MS 100 /* after the second death; after the first one it goes on at once */
 #define BACK_OFF_MAX_MS 60000
 #define CALM_MS ((int64_t)5 * 60 * 1000) /* this long without a death begins anew */
 #define WAIT_MAX_MS 1000                 /* a longer back-off is not slept through */
@@ -182,14 +182,17 @@ static int back_off(const rc_host *host, rc_error *err)
     int64_t ms = BACK_OFF_FIRST_MS, left;
     struct timespec nap;
 
-    if (!host->death_count)
+    if (host->death_count < 2)
         return 0;
-    for (unsigned i = 1; i < host->death_count && ms < BACK_OFF_MAX_MS; i++)
+    for (unsigned i = 2; i < host->death_count && ms < BACK_OFF_MAX_MS; i++)
         ms *= 2;
     ms = RC_MIN(ms, (int64_t)BACK_OFF_MAX_MS);
     left = ms - (now_ns() - host->deaths_ns[(host->death_count - 1) % DEATHS_KEPT]) / 1000000;
     if (left > WAIT_MAX_MS) {
+        /* Prompt: the wait is ours, the one for tasks that fail does not come on top. */
         (void)rc_fail_retriable(err, OMC_EIO, "%s", host->last_death.msg);
+        if (err)
+            err->flags |= OMC_ERR_PROMPT;
         return rc_wrap(err, -OMC_EIO, "%s is started again in %lld ms, after %u deaths; the last",
                        host->who, (long long)left, host->death_count);
     }
@@ -220,8 +223,9 @@ static int start(rc_host *host, rc_error *err)
         r = quarantined(host, err);
     if (r == 0 && !host->idle_ms)
         r = back_off(host, err);
-    if (r == 0)
-        r = rc_session_open(&setup, &host->session, err);
+    if (r < 0)
+        return r;
+    r = rc_session_open(&setup, &host->session, err);
     if (r < 0) {
         if (host->session == NULL && err && (err->flags & OMC_ERR_PROMPT)) {
             host->last_death = *err;

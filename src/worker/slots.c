@@ -13,8 +13,9 @@
 #define PROGRESS(metrics) \
     (rc_metric_get(metrics, RC_TM_WRITTEN) + rc_metric_get(metrics, RC_TM_COMMITS))
 
-/* First delay after an error that says that all is there again (OMC_ERR_PROMPT). */
-#define PROMPT_DELAY_MS 100
+/* First delay after an error that says that all is there again (OMC_ERR_PROMPT): who says so has a
+ * back-off of his own where one is needed (host/hosts.c). */
+#define PROMPT_DELAY_MS 1
 
 /* Who a task's reports are about; lives as long as the task. */
 typedef struct task_ref {
@@ -43,7 +44,7 @@ void rc_slot_state(rc_worker *worker, rc_task_slot *slot, rc_state state, const 
  *   of one record (transform, converter,       errors.retry.timeout, then errors.tolerance; none:
  *     report, too large)                       the task fails with it, and the lines below decide
  *   OMC_ERR_FATAL                              FAILED until restarted or changed
- *   OMC_ERR_PROMPT                             RESTARTING, the first delay is 100 ms; FAILED after
+ *   OMC_ERR_PROMPT                             RESTARTING, the first delay is 1 ms; FAILED after
  *                                              task.restart.max in a row
  *   OMC_ERR_RETRIABLE                          RESTARTING, back-off doubled up to
  *                                              task.restart.delay.max, never given up
