@@ -11,6 +11,9 @@
  *
  *   block          call that never returns (it ignores wake_fd)
  *   crash          call that dies of a trap
+ *   havoc          what `havoc.call` does to its process: exit, segv, spin, hog (memory), flood
+ *                  (1 GiB on standard output, then it goes on), garbage (on all its sockets)
+ *   once           a file: block, crash and havoc happen only as long as it is not there
  *   fail           call that fails; fail.times (1; -1 = always), fail.retriable (false),
  *                  fail.fatal (false), fail.text
  *   raise          true: raise_error() from connector_start
@@ -36,11 +39,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 typedef struct options {
-    const char *block, *crash, *fail, *fail_text, *path, *text;
+    const char *block, *crash, *havoc, *havoc_call, *once, *fail, *fail_text, *path, *text;
     int64_t fail_times, after, count, batch, interval_ms, null_every, tasks, slow_ms, report_every;
     bool fail_retriable, fail_fatal, raise, finish, key, report_ignored;
 } options;
@@ -78,6 +83,14 @@ typedef struct options {
 static const omc_option table[] = {
     CALL_OPTION("block", block),
     CALL_OPTION("crash", crash),
+    {.name = "havoc",
+     .type = OMC_OPT_CHOICE,
+     .default_value = "none",
+     .offset = AT(havoc),
+     .doc = "A deed.",
+     .choices = "none|exit|segv|spin|hog|flood|garbage"},
+    CALL_OPTION("havoc.call", havoc_call),
+    TEXT_OPTION("once", NULL, once),
     CALL_OPTION("fail", fail),
     INT_OPTION("fail.times", "1", fail_times),
     BOOL_OPTION("fail.retriable", "false", fail_retriable),
@@ -131,6 +144,59 @@ static bool still_fails(const options *o, const char *connector, const char *cal
     return fails;
 }
 
+/** False when `once` is a file that is there; else it is from now on. */
+static bool first_time(const options *o)
+{
+    int fd;
+
+    if (!o->once || !*o->once)
+        return true;
+    fd = open(o->once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
+/** Bytes of all kinds, `count` of them, to `fd`. */
+static void spill(int fd, bool lines, size_t count)
+{
+    char block[1 << 16];
+
+    for (size_t i = 0; i < sizeof block; i++)
+        block[i] = (char)(!lines ? i * i * 31 + i : i % 100 == 99 ? '\n' : 'x');
+    while (count > 0) {
+        ssize_t n = write(fd, block, count < sizeof block ? count : sizeof block);
+
+        if (n < 0)
+            return;
+        count -= (size_t)n;
+    }
+}
+
+static void make_havoc(const char *deed)
+{
+    static volatile char *volatile nowhere;
+
+    if (strcmp(deed, "exit") == 0)
+        _exit(7);
+    if (strcmp(deed, "segv") == 0)
+        *nowhere = 1;
+    while (strcmp(deed, "spin") == 0)
+        nowhere = NULL;
+    for (char *hog; strcmp(deed, "hog") == 0;) {
+        hog = malloc(1 << 20);
+        *(volatile char *)hog = 1; /* as careless code would */
+    }
+    if (strcmp(deed, "flood") == 0)
+        spill(1, true, (size_t)1 << 30);
+    for (int fd = 0; fd < 64 && strcmp(deed, "garbage") == 0; fd++) {
+        struct stat st;
+
+        if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+            spill(fd, false, 100000);
+    }
+}
+
 /** Does what the options ask of `call`; `moved` records went through the task so far. */
 static int misbehave(const options *o, const char *connector, const char *call, int64_t moved,
                      omc_error *err)
@@ -139,10 +205,12 @@ static int misbehave(const options *o, const char *connector, const char *call, 
 
     if (moved < o->after)
         return 0;
-    if (strcmp(o->block, call) == 0)
+    if (strcmp(o->block, call) == 0 && first_time(o))
         for (;;)
             (void)pause();
-    if (strcmp(o->crash, call) == 0)
+    if (strcmp(o->havoc_call, call) == 0 && first_time(o))
+        make_havoc(o->havoc);
+    if (strcmp(o->crash, call) == 0 && first_time(o))
         __builtin_trap(); /* raise() would wait: the host's threads block signals */
     if (strcmp(o->fail, call) != 0 || !still_fails(o, connector, call))
         return 0;

@@ -13,6 +13,9 @@ import io.openmessaging.connector.api.data.logical.Decimal;
 import io.openmessaging.connector.api.errors.ConnectException;
 import io.openmessaging.connector.api.errors.RetriableException;
 
+import java.io.File;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -21,7 +24,8 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 
 /**
- * Gives the numbers of its task, and goes wrong when `fault` says so. With `receipts`, what the
+ * Gives the numbers of its task, and goes wrong when `fault` says so. Behind the record `fault.after` it
+ * waits until there is a file `gate`. With `receipts`, what the
  * runtime tells of each record becomes a line of standard output.
  */
 public class TickTask extends SourceTask {
@@ -33,6 +37,7 @@ public class TickTask extends SourceTask {
     private final CountDownLatch never = new CountDownLatch(1);
     private RecordPartition partition;
     private KeyValue config;
+    private String pad = "";
     private long next = 1;
     private long count;
     private volatile boolean running = true;
@@ -41,6 +46,8 @@ public class TickTask extends SourceTask {
     public void start(KeyValue config) {
         this.config = config;
         count = config.getLong("count", 10);
+        for (long i = config.getLong("pad", 0); i > 0; i--)
+            pad += "x";
         partition = new RecordPartition(
                 Collections.singletonMap("task", config.getString("task.number", "0")));
         RecordOffset offset = sourceTaskContext.offsetStorageReader().readOffset(partition);
@@ -54,8 +61,13 @@ public class TickTask extends SourceTask {
     public List<ConnectRecord> poll() throws InterruptedException {
         List<ConnectRecord> list = new ArrayList<>();
 
-        if (next > config.getLong("fault.after", 0))
+        if (next > config.getLong("fault.after", 0)) {
             fault("poll");
+            if (config.containsKey("gate") && !new File(config.getString("gate")).exists()) {
+                Thread.sleep(1);
+                return list;
+            }
+        }
         for (int i = 0; i < 500 && next <= count; i++)
             list.add(record(next++));
         if (list.isEmpty())
@@ -65,7 +77,7 @@ public class TickTask extends SourceTask {
 
     private ConnectRecord record(long n) {
         boolean struct = Boolean.parseBoolean(config.getString("struct", "false"));
-        Object data = "tick " + n;
+        Object data = "tick " + n + pad;
         Schema schema = SchemaBuilder.string().build();
 
         if (struct) {
@@ -83,7 +95,7 @@ public class TickTask extends SourceTask {
     private void fault(String where) {
         String fault = config.getString("fault", "");
 
-        if (!fault.startsWith(where + "-"))
+        if (!fault.startsWith(where + "-") || happened())
             return;
         switch (fault.substring(where.length() + 1)) {
         case "throw":
@@ -106,10 +118,20 @@ public class TickTask extends SourceTask {
             deadlock();
             break;
         case "spin":
-            while (running) { }
-            break;
+            while (true) { }
         default:
-            throw new IllegalArgumentException(fault);
+            Havoc.make(fault.substring(where.length() + 1));
+        }
+    }
+
+    /** With `fault.once`, a file, a fault happens only as long as the file is not there. */
+    private boolean happened() {
+        String once = config.getString("fault.once", "");
+
+        try {
+            return !once.isEmpty() && !new File(once).createNewFile();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
@@ -170,6 +192,7 @@ public class TickTask extends SourceTask {
 
     @Override
     public void stop() {
+        fault("stop");
         running = false;
         never.countDown();
         System.out.println("tick stopped");
