@@ -157,7 +157,7 @@ static const omc_option rows[] = {
            "The Java host, rc-host.jar. Default: the one installed or built beside the program; without "
            "it jars in pluginPaths are refused."),
     OPTION("host.java.options", STRING,
-           "-XX:+UseSerialGC -Xmx256m -XX:+ExitOnOutOfMemoryError -XX:-UsePerfData",
+           "-XX:+UseSerialGC -Xms32m -Xmx256m -XX:+ExitOnOutOfMemoryError -XX:-UsePerfData",
            host_java_options, "Options of the Java virtual machine, separated by blanks."),
     CHOICE("log.level", "info", log_level, "debug|info|warn|error",
            "Least severity of the diagnostics on standard error."),
