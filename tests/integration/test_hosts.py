@@ -12,6 +12,7 @@ import pytest
 from conftest import BUILD, FILE_SINK, FILE_SOURCE, ROOT, wait_until
 
 TEMPLATE = BUILD / "connectors/template.so"
+TROUBLE = BUILD / "tests/plugins/trouble.so"
 FAKE = ROOT / "tests/fakehost/fakehost.py"
 QUICK = {"task.restart.delay": "20ms", "task.restart.delay.max": "200ms", "host.heartbeat": "300ms",
          "host.call.timeout": "600ms", "host.stop.timeout": "600ms", "maxStartTimeoutMills": "5s",
@@ -125,6 +126,28 @@ def test_nothing_is_lost_or_repeated_when_hosts_are_killed(make_worker, tmp_path
         assert "killed by signal 9 (SIGKILL)" in worker.said
     worker.wait_state("copy-in", "RUNNING")
     worker.wait_state("copy", "RUNNING")
+
+
+@pytest.mark.parametrize("havoc, words", [
+    ("exit", "exit status 7"),
+    ("segv", "killed by signal 11 (SIGSEGV)"),
+    ("hog", "killed by signal 11 (SIGSEGV)"),
+    ("spin", "'poll' of bad-0 did not return within 500 ms"),
+    ("garbage", "protocol error: "),
+])
+def test_a_native_plugin_can_do_its_worst_in_a_process_of_its_own(make_worker, tmp_path, havoc,
+                                                                  words):
+    worker = make_worker(pluginPaths=TROUBLE, **QUICK, **{"host.poll.timeout": "500ms",
+                                                          "host.memory.max": "256MiB"}).start()
+    out = tmp_path / "out.txt"
+    assert worker.create("bad", connector__class="trouble-source", connect__topicname="t",
+                         count="1000", after="500", isolation="process", once=str(tmp_path / "once"),
+                         havoc=havoc, havoc__call="poll").status == 200
+    file_sink(worker, out)
+    wait_until("1000 lines", lambda: len(lines(out)) == 1000)
+    assert lines(out) == [f"trouble-{n}" for n in range(1000)]
+    wait_until(words, lambda: words in worker.said)
+    assert lives(worker)
 
 
 def test_hosts_die_with_the_worker(make_worker, tmp_path):

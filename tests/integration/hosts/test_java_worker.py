@@ -143,6 +143,8 @@ def test_a_bad_configuration_is_refused_with_the_connectors_words(worker):
 
 @pytest.mark.parametrize("fault,said", [("poll-throw", "the tick is broken"),
                                         ("poll-exit", "exit status 7"),
+                                        ("poll-segv", "killed by signal 6"),
+                                        ("poll-garbage", "protocol error: "),
                                         ("poll-heap", "exit status 3")])
 def test_faults_stay_with_their_connector(worker, tmp_path, fault, said):
     out = tmp_path / "out.txt"

@@ -339,6 +339,35 @@ static void a_dead_host_is_started_again_until_it_has_died_too_often(void **stat
     rc_hosts_free(hosts);
 }
 
+/* A task is told to ask again soon, not after its own back-off: the wait is the host's already. */
+static void a_long_back_off_is_not_slept_through(void **state)
+{
+    rc_hosts *hosts = supervisor(-1);
+    rc_session *session;
+    rc_error err = {0};
+    pid_t pid, last = 0;
+    rc_host *host = join(hosts, "k", &pid);
+    int kills = 0;
+
+    (void)state;
+    do {
+        if (pid != last) {
+            assert_int_equal(kill(pid, SIGKILL), 0);
+            kills++;
+            last = pid;
+        }
+        if (rc_host_session(host, &session, &err) < 0)
+            break;
+        pid = rc_session_pid(session);
+        rc_session_unref(session);
+    } while (kills < 10);
+    assert_int_equal(err.flags, OMC_ERR_RETRIABLE | OMC_ERR_PROMPT);
+    assert_non_null(strstr(err.msg, "is started again in "));
+    assert_int_equal(kills, 6); /* at once, 100, 200, 400, 800, 1600 ms */
+    rc_host_leave(host);
+    rc_hosts_free(hosts);
+}
+
 static pid_t ask(rc_hosts *hosts)
 {
     rc_session *session;
@@ -383,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_command_that_cannot_be_run_is_explained),
         cmocka_unit_test(members_of_a_key_share_a_host_that_ends_with_the_last),
         cmocka_unit_test(a_dead_host_is_started_again_until_it_has_died_too_often),
+        cmocka_unit_test(a_long_back_off_is_not_slept_through),
         cmocka_unit_test(a_host_that_is_only_asked_something_ends_by_itself),
     };
 
