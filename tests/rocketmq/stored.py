@@ -3,6 +3,8 @@
 
     for message in stored.messages(rmq, "T"): ...        of every queue, in order of offsets
     stored.read(rmq, "T", take)                          the same, take(message) for each
+    stored.read(rmq, "T", take, since)                   only what came after the last such call:
+                                                         since is a dictionary, empty at first
 
 Pulls of all queues of a broker are under way at once. Sends no signature and speaks no TLS.
 """
@@ -62,14 +64,15 @@ def _parse(data, broker, from_offset, take):
 class _Broker:
     """The connection to one broker, with one pull per queue under way."""
 
-    def __init__(self, rmq, name, port, topic, queues, take):
-        self.name, self.topic, self.take = name, topic, take
+    def __init__(self, name, port, topic, queues, take, since):
+        self.name, self.topic, self.take, self.since = name, topic, take, since
         self.socket = socket.create_connection(("127.0.0.1", port), 30)
         self.file = self.socket.makefile("rb", buffering=1 << 20)
         self.left = {}
         self.bname = name
         for queue in queues:
             low, high = (int(self._call(code, queue)["offset"]) for code in (31, 30))
+            low = max(low, since.get((name, queue), 0))
             if low < high:
                 self.left[queue] = [low, high]
 
@@ -115,6 +118,7 @@ class _Broker:
             if at < end:
                 self._pull(queue)
             else:
+                self.since[self.name, queue] = at
                 del self.left[queue]
 
     def close(self):
@@ -122,12 +126,13 @@ class _Broker:
         self.socket.close()
 
 
-def read(rmq, topic, take):
+def read(rmq, topic, take, since=None):
     """take(message) for all that is stored now; messages of a queue come in order."""
+    since = {} if since is None else since
     for data in rmq.route(topic):
         name = data["brokerName"]
         port = rmq.broker_port("broker-" + name.rsplit("-", 1)[1])
-        broker = _Broker(rmq, name, port, topic, range(data["readQueueNums"]), take)
+        broker = _Broker(name, port, topic, range(data["readQueueNums"]), take, since)
         try:
             broker.run()
         finally:

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debezium's connectors: changes of a table to RocketMQ, and records of a topic to a table."""
+import hashlib
+import json
+import threading
+import time
+
+import cluster
+import jars_kit as kit
+import servers
+
+POSTGRES = "io.debezium.connector.postgresql.PostgresConnector"
+MARIADB = "io.debezium.connector.mariadb.MariaDbConnector"
+JDBC = "io.debezium.connector.jdbc.JdbcSinkConnector"
+FIRST = 0.6       # of the rows are there before the connector starts
+VERSIONS = 7      # highest version of a row
+CHUNK = 0.004     # of the rows are inserted by one step of the load
+
+
+class Changes:
+    """What the events of table items (id, v, body) tell: which versions of a row were seen. body is
+    the MD5 of `id:v`; a change makes v one more."""
+
+    def __init__(self, count):
+        self.count = count
+        size = count + 2
+        self.seen = bytearray(size)     # a bit for each version
+        self.read = bytearray(size)     # 1 + the highest version that a snapshot has shown
+        self.deleted = bytearray(size)
+        self.distinct = self.repeated = self.damaged = self.events = self.updates = 0
+
+    def take(self, message):
+        if not message.body or message.body == b"null":
+            return  # the tombstone behind a delete
+        event = json.loads(message.body)
+        event = event.get("payload", event)
+        self.events += 1
+        if event["op"] == "d":
+            self.deleted[event["before"]["id"]] = 1
+            return
+        row = event["after"]
+        number, v = row["id"], row["v"]
+        if row["body"] != hashlib.md5(b"%d:%d" % (number, v)).hexdigest():
+            self.damaged += 1
+        self.distinct += not self.seen[number]
+        self.updates += v > 0
+        self.repeated += self.seen[number] >> v & 1
+        self.seen[number] |= 1 << v
+        if event["op"] == "r":
+            self.read[number] = max(self.read[number], v + 1)
+
+    @property
+    def share(self):
+        return self.distinct / self.count
+
+    @property
+    def last(self):
+        """Whether the row has come that is inserted last."""
+        return self.seen[self.count + 1] != 0
+
+    def compare(self, table):
+        """Lost and wrong, by the table as {id: v}: every version from the one that the snapshot has
+        shown to the present one, and every delete."""
+        lost = wrong = 0
+        for number in range(1, self.count + 1):
+            v, seen = table.get(number), self.seen[number]
+            if v is None:  # what came and went before the snapshot may be unknown
+                lost += bool(seen) and not self.deleted[number]
+                continue
+            low = max(self.read[number] - 1, 0)
+            want = (1 << v + 1) - (1 << low)
+            lost += bin(want & ~seen).count("1")
+            wrong += seen >> v + 1 != 0 or self.deleted[number]
+        return lost, wrong
+
+
+class Load(threading.Thread):
+    """Inserts the rest of the rows, and changes and deletes some, while the connector works."""
+
+    def __init__(self, database, count, rng, insert):
+        super().__init__(daemon=True)
+        self.database, self.count, self.rng, self.insert = database, count, rng, insert
+        self.next = int(count * FIRST) + 1
+        self.trouble = None
+
+    def run(self):
+        step = max(1, int(self.count * CHUNK))
+        try:
+            while self.next <= self.count:
+                end = min(self.next + step, self.count + 1)
+                self.database.sql(self._step(self.next, end, max(1, step // 8)))
+                self.next = end
+                time.sleep(0.05)
+            self.database.sql(self.insert(self.count + 1, self.count + 2))
+        except cluster.Trouble as trouble:
+            self.trouble = trouble
+
+    def _step(self, low, high, some):
+        change = self.rng.randrange(1, low)
+        gone = self.rng.randrange(1, low)
+        return (f"BEGIN; {self.insert(low, high)}"
+                f"UPDATE items SET v = v + 1, body = md5(concat(id, ':', v + 1)) "
+                f"WHERE id >= {change} AND id < {change + some} AND v < {VERSIONS}; "
+                f"DELETE FROM items WHERE id >= {gone} AND id < {gone + some // 8}; COMMIT;")
+
+
+def _changes(name, database, insert, rmq, topic, count, folder, rng, table, plan, plugin, config):
+    database.sql("CREATE TABLE items (id bigint PRIMARY KEY, v int NOT NULL, body varchar(40));" +
+                 insert(1, int(count * FIRST) + 1), 900)
+    changes = Changes(count)
+    topic = rmq.create_topic(topic, queues=4)
+    reader = kit.Topic(rmq, topic, changes.take)
+    load = Load(database, count, rng, insert)
+
+    def done():
+        if load.trouble:
+            raise load.trouble
+        reader.poll()
+        if changes.distinct > count * 0.01 and not load.ident:
+            load.start()  # the snapshot is under way
+        return changes.last
+    with kit.Trial(rmq, folder / "trial", {plugin: kit.jars(plugin)}, rng, plan) as trial:
+        trial.worker.create("changes", key__converter=kit.JSON, value__converter=kit.JSON,
+                            **{"key.converter.schemas.enable": False,
+                               "value.converter.schemas.enable": False, **config})
+        took = trial.drive(lambda: changes.share, done)
+        time.sleep(1)  # queues are written side by side
+        reader.asked = 0
+        reader.poll()
+        trial.worker.stop()
+    reader.asked = 0
+    reader.poll()
+    rows = {int(i): int(v) for i, v in database.sql("SELECT id, v FROM items;")}
+    lost, wrong = changes.compare(rows)
+    table.moved_rows(f"{name}: snapshot and stream", trial, took, changes, lost, wrong, len(rows))
+
+
+def debezium_postgres(rmq, count, folder, rng, table, plan):
+    """PostgreSQL -> PostgresConnector (pgoutput) -> RocketMQ, with load during the snapshot"""
+    folder.mkdir()
+
+    def insert(low, high):
+        return (f"INSERT INTO items SELECT i, 0, md5(concat(i, ':', 0)) "
+                f"FROM generate_series({low}, {high - 1}) i; ")
+    with servers.Postgres(folder / "postgres") as database:
+        _changes("debezium-connector-postgres 3.2.0", database, insert, rmq, "pg_public_items", count,
+                 folder, rng, table, plan, "debezium-postgres", {
+                     "connector.class": POSTGRES, "database.hostname": "127.0.0.1",
+                     "database.port": database.port, "database.user": "postgres",
+                     "database.password": "none", "database.dbname": "postgres",
+                     "topic.prefix": "pg", "plugin.name": "pgoutput",
+                     "table.include.list": "public.items", "slot.retry.delay.ms": 1000})
+
+
+def debezium_mariadb(rmq, count, folder, rng, table, plan):
+    """MariaDB -> MariaDbConnector (binlog) -> RocketMQ, with load during the snapshot"""
+    folder.mkdir()
+
+    def insert(low, high):
+        return (f"INSERT INTO items SELECT seq, 0, md5(concat(seq, ':', 0)) "
+                f"FROM seq_{low}_to_{high - 1}; ")
+    with servers.MariaDb(folder / "mariadb") as database:
+        client = database._client
+        database._client = lambda: client() + ["shop"]
+        _changes("debezium-connector-mariadb 3.2.0", database, insert, rmq, "maria_shop_items", count,
+                 folder, rng, table, plan, "debezium-mariadb", {
+                     "connector.class": MARIADB, "database.hostname": "127.0.0.1",
+                     "database.port": database.port, "database.user": "dbz",
+                     "database.password": "dbz", "database.server.id": 5001,
+                     "database.ssl.mode": "disable", "topic.prefix": "maria",
+                     "database.include.list": "shop", "table.include.list": "shop.items",
+                     "schema.history.internal":
+                         "io.debezium.storage.file.history.FileSchemaHistory",
+                     "schema.history.internal.file.filename": folder / "history.dat"})
+
+
+def debezium_jdbc(rmq, count, folder, rng, table, plan):
+    """own source with structs -> RocketMQ (JSON with schemas) -> JdbcSinkConnector -> PostgreSQL"""
+    folder.mkdir()
+    _, example = kit.build_hosts()
+    jar = next(example.glob("example-connectors-*.jar"))
+    topic = rmq.create_topic("points", queues=4)
+    with servers.Postgres(folder / "postgres") as database:
+        state = {"rows": 0, "asked": 0.0}
+
+        def done():
+            if time.monotonic() - state["asked"] > 1:
+                state["asked"] = time.monotonic()
+                there = database.sql("SELECT to_regclass('points') IS NOT NULL;") == [("t",)]
+                state["rows"] = int(database.sql("SELECT count(*) FROM points;")[0][0]) if there else 0
+            return state["rows"] >= count
+        with kit.Trial(rmq, folder / "trial", {"debezium-jdbc": kit.jars("debezium-jdbc"),
+                                               jar.name: jar}, rng, plan) as trial:
+            trial.worker.create("in", connector__class="com.example.connectors.TickSource",
+                                connect__topicname=topic, count=count, struct="true",
+                                value__converter=kit.JSON)
+            trial.worker.create("out", connector__class=JDBC, connect__topicnames=topic,
+                                value__converter=kit.JSON, **{
+                                    "connection.url": f"jdbc:postgresql://127.0.0.1:{database.port}/postgres",
+                                    "connection.username": "postgres", "connection.password": "none",
+                                    "insert.mode": "upsert", "primary.key.mode": "record_value",
+                                    "primary.key.fields": "n", "schema.evolution": "basic",
+                                    "collection.name.format": "points", "batch.size": 500,
+                                    "kafka.transforms": "drop", "kafka.transforms.drop.type":
+                                        "org.apache.kafka.connect.transforms.ReplaceField$Value",
+                                    "kafka.transforms.drop.exclude": "tags"})
+            took = trial.drive(lambda: state["rows"] / count, done)
+        numbers = kit.Numbers(count, lambda n: f"{n + 1}.50")
+        for n, price in database.sql("SELECT n, price FROM points;"):
+            numbers.take(int(n) - 1, price)
+        table.moved("debezium-connector-jdbc 3.2.0 sink", trial, took, numbers, repeats=False)
