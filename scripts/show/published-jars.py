@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # summary: published Java connectors, unmodified, through kills of host and worker: nothing is lost
 """Connectors from Maven Central as they are, and a user's own, move records between real servers
-(PostgreSQL and MariaDB of Debian, a Kafka broker) and a real RocketMQ 5.5. While they do, the
+(PostgreSQL of Debian) and a real RocketMQ 5.5. While they do, the
 Java hosts are killed with SIGKILL twice and the worker twice, at random points.
 
 At the end a reader of its own (tests/rocketmq/stored.py: plain sockets, nothing of our client), or
@@ -27,8 +27,7 @@ import databases  # noqa: E402
 import files  # noqa: E402
 
 CASES = {"connect-file": files.connect_file, "own": files.own,
-         "debezium-postgres": databases.debezium_postgres, "debezium-jdbc": databases.debezium_jdbc,
-         "debezium-mariadb": databases.debezium_mariadb}
+         "debezium-postgres": databases.debezium_postgres, "debezium-jdbc": databases.debezium_jdbc}
 
 
 class Table(client_kit.Table):

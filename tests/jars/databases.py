@@ -99,7 +99,7 @@ class Load(threading.Thread):
         change = self.rng.randrange(1, low)
         gone = self.rng.randrange(1, low)
         return (f"BEGIN; {self.insert(low, high)}"
-                f"UPDATE items SET v = v + 1, body = md5(concat(id, ':', v + 1)) "
+                f"UPDATE items SET body = md5(concat(id, ':', v + 1)), v = v + 1 "  # in this order: MariaDB
                 f"WHERE id >= {change} AND id < {change + some} AND v < {VERSIONS}; "
                 f"DELETE FROM items WHERE id >= {gone} AND id < {gone + some // 8}; COMMIT;")
 
