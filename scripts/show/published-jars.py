@@ -3,7 +3,8 @@
 # summary: published Java connectors, unmodified, through kills of host and worker: nothing is lost
 """Connectors from Maven Central as they are, and a user's own, move records between real servers
 (PostgreSQL of Debian) and a real RocketMQ 5.5. While they do, the
-Java hosts are killed with SIGKILL twice and the worker twice, at random points.
+Java hosts and the worker are killed with SIGKILL at random points: each once at least, twice unless the
+records are through before.
 
 At the end a reader of its own (tests/rocketmq/stored.py: plain sockets, nothing of our client), or
 the target itself, is compared with the source, each record: lost, repeated (which kills may do: the
