@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # summary: published Java connectors, unmodified, through kills of host and worker: nothing is lost
 """Connectors from Maven Central as they are, and a user's own, move records between real servers
-(PostgreSQL of Debian) and a real RocketMQ 5.5. While they do, the
-Java hosts and the worker are killed with SIGKILL at random points: each once at least, twice unless the
+(PostgreSQL and MariaDB of Debian, a Kafka broker) and a real RocketMQ 5.5. While they do, the Java
+hosts and the worker are killed with SIGKILL at random points: each once at least, twice unless the
 records are through before.
 
 At the end a reader of its own (tests/rocketmq/stored.py: plain sockets, nothing of our client), or
@@ -26,9 +26,12 @@ import client_kit  # noqa: E402
 import cluster  # noqa: E402
 import databases  # noqa: E402
 import files  # noqa: E402
+import mirror  # noqa: E402
 
 CASES = {"connect-file": files.connect_file, "own": files.own,
-         "debezium-postgres": databases.debezium_postgres, "debezium-jdbc": databases.debezium_jdbc}
+         "debezium-postgres": databases.debezium_postgres, "debezium-jdbc": databases.debezium_jdbc,
+         "debezium-mariadb": databases.debezium_mariadb, "connect-mirror": mirror.mirror,
+         "iceberg": mirror.iceberg}
 
 
 class Table(client_kit.Table):
