@@ -125,7 +125,7 @@ enum rmq_wait { RMQ_WAIT_FETCH = 1, RMQ_WAIT_OTHER = 2 };
 /**
  * Waits for messages and for a descriptor of the caller's own, e.g. one by which it is told to
  * stop. While replies come faster than every 0.3 ms they are waited for together, up to 0.3 ms,
- * which costs a third of the processor time of waking up for each; poll(2) on rmq_consumer_fd()
+ * which costs less processor time than waking up for each; poll(2) on rmq_consumer_fd()
  * wakes up for each.
  *
  * @param other_fd  Readable (POLLIN) ends the wait; -1 = none.

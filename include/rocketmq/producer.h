@@ -101,8 +101,8 @@ void rmq_producer_close(rmq_producer *producer, int64_t deadline_ms);
 int rmq_producer_send(rmq_producer *producer, const rmq_target *target, const rmq_message *message,
                       int64_t wait_ms, rmq_sent_fn *sent, void *arg, rmq_error *err);
 /**
- * Hands over several messages to one queue, in order, at a third of the price of single calls. With
- * a target that names neither queue nor key one queue is chosen for all of them.
+ * Hands over several messages to one queue, in order, for less processor time than single calls.
+ * With a target that names neither queue nor key one queue is chosen for all of them.
  *
  * @param arg       Of the callback of message i: `arg` + i * `arg_step` bytes (0: all the same).
  * @param[out] err  Set when fewer than `count` were accepted: why the next one was not.
