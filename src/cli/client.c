@@ -62,7 +62,7 @@ int rc_client_call(const rc_client *client, const char *method, const char *path
     RC_AUTO_FREE char *url =
         rc_format("%.*s/api/v1%s", (int)(slash ? len - 1 : len), client->url, path);
     RC_AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    const rc_http_request request = {method, url, text, TIMEOUT_MS};
+    const rc_http_request request = {method, url, text, TIMEOUT_MS, NULL};
     rc_http_answer answer;
     int r;
 

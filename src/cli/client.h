@@ -4,7 +4,7 @@
 #define RC_CLI_CLIENT_H
 
 #include "cli/command.h"
-#include "cli/http.h"
+#include "http/http.h"
 
 #include <jansson.h>
 

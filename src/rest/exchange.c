@@ -232,16 +232,10 @@ static void on_done(void *arg)
     rest_unref(rest);
 }
 
-/* @thread control. The exchange waits, or was given up; either way its reply is ours to write. */
-static void on_reply(const rc_reply *reply, void *arg)
+void exchange_finish(exchange *ex)
 {
-    exchange *ex = arg;
     rc_rest *rest = ex->rest;
     bool drop;
-
-    ex->render(ex, reply, &ex->reply);
-    if (!ex->reply.status && !ex->next)
-        answer_error(ex, &ex->reply, 500, 500, "no answer was made for this request");
 
     pthread_mutex_lock(&rest->mu);
     drop = rest->stopped;
@@ -259,6 +253,33 @@ static void on_reply(const rc_reply *reply, void *arg)
     pthread_mutex_unlock(&rest->mu);
     if (drop)
         exchange_unref(ex);
+}
+
+/* @thread control. The exchange waits, or was given up; either way its reply is ours to write. */
+static void on_reply(const rc_reply *reply, void *arg)
+{
+    exchange *ex = arg;
+
+    ex->render(ex, reply, &ex->reply);
+    if (!ex->reply.status && !ex->next)
+        answer_error(ex, &ex->reply, 500, 500, "no answer was made for this request");
+    exchange_finish(ex);
+}
+
+void exchange_wait(exchange *ex, int64_t timeout_ms)
+{
+    ex->pending = true;
+    ex->deadline_ns = rc_mono_ns(rc_clock_real()) + timeout_ms * 1000000;
+    DL_APPEND2(ex->rest->waiting, ex, prev_waiting, next_waiting);
+    atomic_fetch_add(&ex->refs, 1);
+    arm_deadline(ex->rest);
+}
+
+void exchange_wait_no_more(exchange *ex)
+{
+    atomic_fetch_sub(&ex->refs, 1); /* The caller's is left. */
+    stop_waiting(ex);
+    arm_deadline(ex->rest);
 }
 
 void exchange_post_within(exchange *ex, const rc_request *request, render_fn *render,
@@ -284,17 +305,12 @@ void exchange_post_within(exchange *ex, const rc_request *request, render_fn *re
     copy.done = on_reply;
     copy.arg = ex;
     ex->render = render;
-    ex->pending = true;
-    ex->deadline_ns = rc_mono_ns(rc_clock_real()) + timeout_ms * 1000000;
-    DL_APPEND2(rest->waiting, ex, prev_waiting, next_waiting);
-    atomic_fetch_add(&ex->refs, 1);
+    exchange_wait(ex, timeout_ms);
     if (rc_worker_post(rest->worker, &copy, &err) < 0) {
-        atomic_fetch_sub(&ex->refs, 1); /* The caller's is left. */
-        stop_waiting(ex);
+        exchange_wait_no_more(ex);
         answer_error(ex, &ex->answer, 503, 500, "%s; %s",
                      err.msg[0] ? err.msg : "the worker does not take requests", POST_TEXT);
     }
-    arm_deadline(rest);
 }
 
 void exchange_post(exchange *ex, const rc_request *request, render_fn *render)

@@ -87,6 +87,8 @@ struct exchange {
     const char *name;          /**< {name} of the path, or NULL. */
     const char *item;          /**< {task} or {plugin} of the path, or NULL. */
     const char *if_match;      /**< Header, or NULL; in the arena. */
+    const char *signature;     /**< Header of calls between workers, or NULL; in the arena. */
+    const char *forwarded_by;  /**< Worker whose signed call this is, or NULL. */
 
     /* The worker it was posted to, for renders. */
     const char *worker_id; /**< In the arena. */
@@ -128,6 +130,11 @@ struct rc_rest {
     exchange *waiting;
     int64_t started_ms;
     int64_t answered[600]; /**< Requests by status code. */
+    rc_rest_cluster cluster; /**< owner NULL: none. Loop's thread. */
+    rc_peer_guard *peers;
+    const struct rc_http *http; /**< NULL until the first call. */
+    atomic_int forwards;        /**< Calls to other workers under way. */
+    _Atomic uint64_t calls;     /**< Made so far. */
     pthread_mutex_t mu;    /**< Guards the rest. */
     exchange *done;        /**< Replies to hand over, newest first. */
     bool posted;
@@ -151,6 +158,12 @@ void exchange_post(exchange *ex, const rc_request *request, render_fn *render);
 /** The same with a shorter deadline. */
 void exchange_post_within(exchange *ex, const rc_request *request, render_fn *render,
                           int64_t timeout_ms);
+/** The exchange waits for somebody who fills ex->reply and calls exchange_finish(). */
+void exchange_wait(exchange *ex, int64_t timeout_ms);
+/** Takes that back, before anybody else knew of the exchange. */
+void exchange_wait_no_more(exchange *ex);
+/** ex->reply is made. Any thread but the loop's; the exchange must not be touched afterwards. */
+void exchange_finish(exchange *ex);
 /** Hands over the replies that have come. */
 void exchange_take_replies(rc_rest *rest);
 /** Everything that waits is answered 503 (stop). */

@@ -8,6 +8,7 @@
 #define RC_REST_H
 
 #include "base/buf.h"
+#include "http/peer.h"
 #include "net/loop.h"
 #include "worker/worker.h"
 
@@ -20,11 +21,35 @@ typedef struct rc_rest_config {
     int64_t timeout_ms; /**< Longest wait for the worker's reply; default 90,000. */
 } rc_rest_config;
 
+/** Another worker, as it can be called. */
+typedef struct rc_rest_peer {
+    char name[RC_PEER_NAME_MAX + 1];
+    char url[512]; /**< "http://10.0.0.7:8082" */
+    uint64_t incarnation;
+} rc_rest_peer;
+
+/** What REST must know of a cluster to send requests to the worker that can answer them. */
+typedef struct rc_rest_cluster {
+    const char *name;       /**< This worker's. Outlives the server, as all else here. */
+    uint64_t incarnation;   /**< Of this process. */
+    const rc_peer_key *key; /**< Signs calls between workers; NULL = there is no secret. */
+    /**
+     * Who runs a connector's half (`task` -1) or a task. Any thread; must not block.
+     * @return 0 = this worker (or it must be asked anyway); 1 = *ret; -OMC_ENOTFOUND (no such
+     *         connector or task), -OMC_EAGAIN (nobody at the moment; says why).
+     */
+    int (*owner)(void *arg, const char *connector, int task, rc_rest_peer *ret, rc_error *err);
+    void *arg;
+} rc_rest_cluster;
+
 /** Listens. The worker comes later (rc_rest_attach), until then requests answer 503. */
 int rc_rest_start(rc_loop *loop, const rc_rest_config *config, rc_rest **ret, rc_error *err);
 void rc_rest_attach(rc_rest *rest, rc_worker *worker); /**< NULL detaches: 503 again. */
 /** What the worker is waiting for, for the answers 503 until it is attached. Copied. */
 void rc_rest_waits(rc_rest *rest, const char *why);
+/** From now on requests that another worker must answer are sent there. Before rc_rest_attach().
+ *  On the loop's thread. */
+void rc_rest_join(rc_rest *rest, const rc_rest_cluster *cluster);
 int rc_rest_port(const rc_rest *rest);
 /** Appends docs/rest.md, written from the table of routes. Any thread. */
 void rc_rest_describe(rc_buf *out);

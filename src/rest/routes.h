@@ -17,7 +17,8 @@ typedef enum route_family {
 enum route_flags {
     ROUTE_CHANGES = 1, /**< Changes something: refused from pages in browsers. */
     ROUTE_WORKER = 2,  /**< Needs a worker: 503 until there is one. */
-    ROUTE_BODY = 4     /**< Reads the body. */
+    ROUTE_BODY = 4,    /**< Reads the body. */
+    ROUTE_OWNER = 8    /**< Only the worker that runs {name}, or its {task}, can answer. */
 };
 
 typedef void handler_fn(exchange *ex);

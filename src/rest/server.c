@@ -7,6 +7,7 @@
  */
 #include "base/diag.h"
 #include "base/encode.h"
+#include "rest/forward.h"
 #include "rest/routes.h"
 
 #include <errno.h>
@@ -72,6 +73,7 @@ static void begin(exchange *ex, const char *method)
     guard_headers headers = {header(ex, "Host"), header(ex, "Origin"),
                              header(ex, "Sec-Fetch-Site")};
     const char *match = header(ex, "If-Match");
+    const char *signature = header(ex, RC_PEER_HEADER);
     unsigned allowed = 0;
     rc_error err = {0};
 
@@ -79,6 +81,8 @@ static void begin(exchange *ex, const char *method)
     ex->route = routes_find(ex, &allowed);
     if (match)
         ex->if_match = omc_copy(&ex->arena.pub, match, strlen(match));
+    if (signature)
+        ex->signature = omc_copy(&ex->arena.pub, signature, strlen(signature));
     if (guard_check(ex->rest, &headers, ex->route && (ex->route->flags & ROUTE_CHANGES),
                     routes_right_call(ex), &err) < 0) {
         answer_error(ex, &ex->answer, 403, 0, "%s", err.msg);
@@ -105,6 +109,8 @@ static void dispatch(exchange *ex)
                      ex->rest->waits ? ", " : "", ex->rest->waits ? ex->rest->waits : "");
         return;
     }
+    if (!forward_admit(ex, ex->signature) || forward_to_owner(ex))
+        return;
     ex->route->handler(ex);
     RC_ASSERT(ex->pending || ex->answer.status);
 }
@@ -349,6 +355,7 @@ void rest_unref(rc_rest *rest)
     if (atomic_fetch_sub(&rest->refs, 1) > 1)
         return;
     pthread_mutex_destroy(&rest->mu);
+    rc_peer_guard_free(rest->peers);
     free(rest->waits);
     free(rest->host);
     free(rest);
@@ -370,6 +377,7 @@ int rc_rest_start(rc_loop *loop, const rc_rest_config *config, rc_rest **ret, rc
         rest->config.timeout_ms = REST_TIMEOUT_MS;
     rest->loopback = guard_is_loopback(rest->host);
     rest->listen_fd = -1;
+    rest->peers = rc_peer_guard_new();
     rest->started_ms = rc_now_ms(rc_clock_real());
     r = open_listener(rest, err);
     if (r == 0) {
@@ -389,6 +397,12 @@ void rc_rest_attach(rc_rest *rest, rc_worker *worker)
 {
     rest->worker = worker;
     free(RC_TAKE(rest->waits));
+}
+
+void rc_rest_join(rc_rest *rest, const rc_rest_cluster *cluster)
+{
+    RC_ASSERT(cluster->name && strlen(cluster->name) <= RC_PEER_NAME_MAX && cluster->owner);
+    rest->cluster = *cluster;
 }
 
 void rc_rest_waits(rc_rest *rest, const char *why)

@@ -17,6 +17,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 ROOMS = {
     "base": "",
     "net": "base",
+    "http": "base",
     "rocketmq": "net base",
     "config": "base",
     "record": "config base",
@@ -26,8 +27,8 @@ ROOMS = {
     "host": "plugin record config net base",
     "worker": "log store plugin host record config base",
     "cluster": "worker log store plugin record config base",
-    "rest": "cluster worker log store plugin record config net base",
-    "cli": "rest cluster worker log store plugin host record config net base",
+    "rest": "cluster http worker log store plugin record config net base",
+    "cli": "rest cluster http worker log store plugin host record config net base",
 }
 # The broker client is free of connect; only base shares the ABI's error and data types.
 CLIENT_MAY_NOT = "openmessaging/connect"

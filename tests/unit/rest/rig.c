@@ -17,14 +17,21 @@ static void *run_loop(void *arg)
 
 void rig_start(rig *r, rc_rest_config config)
 {
+    memset(r, 0, sizeof *r);
+    r->worker = fake_worker_new();
+    rig_start_with(r, config);
+}
+
+void rig_start_with(rig *r, rc_rest_config config)
+{
     rc_error err = {0};
 
-    memset(r, 0, sizeof *r);
     if (!config.host)
         config.host = "127.0.0.1";
     if (rc_loop_new(&r->loop, &err) < 0 || rc_rest_start(r->loop, &config, &r->rest, &err) < 0)
         fail_msg("%s", err.msg);
-    r->worker = fake_worker_new();
+    if (r->cluster)
+        rc_rest_join(r->rest, r->cluster);
     rc_rest_attach(r->rest, r->worker);
     r->port = rc_rest_port(r->rest);
     assert_int_equal(pthread_create(&r->thread, NULL, run_loop, r->loop), 0);
@@ -35,7 +42,8 @@ void rig_stop(rig *r)
     rc_loop_stop(r->loop);
     pthread_join(r->thread, NULL);
     rc_rest_stop(r->rest);
-    fake_worker_free(r->worker);
+    if (!r->borrowed)
+        fake_worker_free(r->worker);
     rc_loop_free(r->loop);
 }
 

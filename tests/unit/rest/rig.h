@@ -14,6 +14,8 @@ typedef struct rig {
     rc_loop *loop;
     rc_rest *rest;
     rc_worker *worker;
+    bool borrowed;                  /**< The worker is another rig's. */
+    const rc_rest_cluster *cluster; /**< NULL = in none. */
     int port;
     pthread_t thread;
 } rig;
@@ -27,6 +29,8 @@ typedef struct got {
 
 /** `config->host` NULL = 127.0.0.1. The worker is attached. */
 void rig_start(rig *r, rc_rest_config config);
+/** The same with the worker and the cluster that are set in `r`; all else is zero. */
+void rig_start_with(rig *r, rc_rest_config config);
 void rig_stop(rig *r);
 /** Runs `fn(arg)` on the loop's thread and waits for it. */
 void rig_on_loop(rig *r, rc_loop_fn *fn, void *arg);

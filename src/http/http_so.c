@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rc_http.so: the HTTP client of the commands on libcurl. One call at a time, one thread. */
-#include "cli/http.h"
+/* rc_http.so: the HTTP client on libcurl. */
+#include "http/http.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -78,10 +78,34 @@ static void release(rc_http_answer *answer)
     memset(answer, 0, sizeof *answer);
 }
 
+/* NULL when memory has run out. */
+static struct curl_slist *headers_of(const rc_http_request *request)
+{
+    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
+
+    for (size_t i = 0; list && request->headers && request->headers[i]; i++) {
+        struct curl_slist *longer = curl_slist_append(list, request->headers[i]);
+
+        if (!longer)
+            curl_slist_free_all(list);
+        list = longer;
+    }
+    return list;
+}
+
+static void take_type(CURL *curl, rc_http_answer *ret)
+{
+    char *type = NULL;
+
+    if (curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type &&
+        strlen(type) <= RC_HTTP_TYPE_MAX)
+        memcpy(ret->type, type, strlen(type) + 1);
+}
+
 static int call(const rc_http_request *request, rc_http_answer *ret, omc_error *err)
 {
     char detail[CURL_ERROR_SIZE] = "";
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    struct curl_slist *headers = headers_of(request);
     CURL *curl = curl_easy_init();
     CURLcode code = CURLE_OUT_OF_MEMORY;
 
@@ -89,10 +113,12 @@ static int call(const rc_http_request *request, rc_http_answer *ret, omc_error *
     ret->body = calloc(1, 1);
     if (curl && headers && ret->body)
         code = perform(curl, request, headers, detail, ret);
-    if (code == CURLE_OK)
+    if (code == CURLE_OK) {
         (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);
-    else
+        take_type(curl, ret);
+    } else {
         release(ret);
+    }
     curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
     return code == CURLE_OK ? 0 : fail(code, request->url, detail, err);
