@@ -156,16 +156,16 @@ const char *rc_why_name(rc_why why);
 
 /** One member as a place for a unit. */
 typedef struct rc_candidate {
-    int32_t member; /**< Index in the input. */
-    uint64_t load;  /**< After the assignment. */
-    bool fits;      /**< Counts, and has the labels; else `why_not` says what is wrong. */
+    int32_t member;      /**< Index in the input. */
+    uint64_t load;       /**< After the assignment. */
+    bool fits;           /**< Counts, and has the labels; else `why_not` says what is wrong. */
     const char *why_not; /**< "absent", "draining", "labels"; NULL when it fits. */
 } rc_candidate;
 
 typedef struct rc_explained {
     rc_why why;
-    int32_t from;  /**< Owner before, or RC_ASSIGN_NOBODY. */
-    int32_t owner; /**< Owner now, or RC_ASSIGN_NOBODY. */
+    int32_t from;             /**< Owner before, or RC_ASSIGN_NOBODY. */
+    int32_t owner;            /**< Owner now, or RC_ASSIGN_NOBODY. */
     rc_candidate *candidates; /**< All members, in the input's order; from the arena. */
     size_t candidate_count;
     size_t fit_count;
