@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define FAR (INT32_MAX / 2)
+#define NO_CLASS UINT32_MAX
 
 /* ---- placing --------------------------------------------------------------------------------- */
 
@@ -87,7 +88,7 @@ typedef struct search {
     int32_t *held;         /* [columns] units of these classes */
     bool *stuck;           /* [columns] no way from here helps */
     int32_t *moves;        /* [columns] fewest from the start; FAR = no way */
-    uint32_t *by;          /* [columns] the class by which */
+    uint32_t *by;          /* [columns] the class by which; NO_CLASS = the way starts here */
     int32_t *class_moves;  /* [count] */
     int32_t *class_source; /* [count] the column that gives a unit of it */
 } search;
@@ -141,16 +142,25 @@ static bool relax(search *s)
     return changed;
 }
 
-/* Fewest moves from `start` to every column that it reaches. */
-static void find_ways(search *s, int32_t start)
+static void forget_ways(search *s)
 {
-    size_t rounds = 0;
-
     for (size_t i = 0; i < s->work->columns; i++)
         s->moves[i] = FAR;
     for (size_t i = 0; i < s->count; i++)
         s->class_moves[i] = FAR;
-    s->moves[start] = 0;
+}
+
+static void start_from(search *s, int32_t column)
+{
+    s->moves[column] = 0;
+    s->by[column] = NO_CLASS;
+}
+
+/* Fewest moves from where ways start to every column that they reach. */
+static void find_ways(search *s)
+{
+    size_t rounds = 0;
+
     /* No circle of ways ever spares a move, or an earlier step would have taken it. */
     while (relax(s))
         RC_ASSERT(++rounds <= s->work->columns + s->count);
@@ -207,9 +217,9 @@ static int32_t find_end(const search *s, int32_t start)
 }
 
 /* How many units the way bears before the moves of a step change, at most `want`. */
-static int32_t way_bears(const search *s, int32_t start, int32_t end, int32_t want)
+static int32_t way_bears(const search *s, int32_t end, int32_t want)
 {
-    for (int32_t at = end; at != start;) {
+    for (int32_t at = end; s->by[at] != NO_CLASS;) {
         const rc_assign_class *class = &s->classes[s->by[at]];
         int32_t source = s->class_source[s->by[at]];
         int32_t over = class->now[source] - class->home[source];
@@ -245,11 +255,12 @@ static int32_t units_to_share(const search *s, int32_t start, int32_t end)
     return RC_MAX((int32_t)RC_MIN(give, take), 1);
 }
 
-static void take_way(search *s, int32_t start, int32_t end, int32_t units)
+static void take_way(search *s, int32_t end, int32_t units)
 {
     uint64_t load = (uint64_t)units * s->weight;
+    int32_t at = end;
 
-    for (int32_t at = end; at != start;) {
+    while (s->by[at] != NO_CLASS) {
         rc_assign_class *class = &s->classes[s->by[at]];
         int32_t source = s->class_source[s->by[at]];
 
@@ -257,10 +268,56 @@ static void take_way(search *s, int32_t start, int32_t end, int32_t units)
         class->now[source] -= units;
         at = source;
     }
-    s->held[start] -= units;
+    s->held[at] -= units;
     s->held[end] += units;
-    s->work->load[start] -= load;
+    s->work->load[at] -= load;
     s->work->load[end] += load;
+}
+
+/* Whether units that could have stayed at home are elsewhere. */
+static bool moves_any(const search *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t j = 0; j < s->classes[i].set->count; j++)
+            if (moves_in(&s->classes[i], s->classes[i].set->columns[j]) < 0)
+                return true;
+    return false;
+}
+
+/*
+ * Columns that gave and columns that took may be changed about: another outcome as even with fewer
+ * moves. Such a way leads from a column to one that is better off by just one unit.
+ */
+static bool spare_moves(search *s)
+{
+    rc_assign_work *work = s->work;
+    int32_t count = (int32_t)work->columns;
+
+    memset(s->stuck, 0, work->columns * sizeof *s->stuck);
+    for (int32_t first = 0; first < count && work->steps_left; first++) {
+        int32_t best = -1;
+        uint64_t out = 2 * work->load[first] - s->weight;
+
+        if (s->stuck[first] || s->held[first] == 0)
+            continue;
+        forget_ways(s);
+        for (int32_t i = first; i < count; i++)
+            if (s->held[i] &&
+                out * work->weight[i] == (2 * work->load[i] - s->weight) * work->weight[first]) {
+                s->stuck[i] = true;
+                start_from(s, i);
+            }
+        find_ways(s);
+        for (int32_t i = 0; i < count; i++)
+            if (s->moves[i] < 0 && compare_gain(s, first, i) == 0 &&
+                (best < 0 || s->moves[i] < s->moves[best]))
+                best = i;
+        if (best < 0)
+            continue;
+        take_way(s, best, 1);
+        return true;
+    }
+    return false;
 }
 
 static void count_held(search *s)
@@ -290,15 +347,20 @@ bool rc_assign_balance(rc_assign_work *work, rc_assign_class *classes, size_t co
     while (work->steps_left && (start = find_start(&s)) >= 0) {
         int32_t end;
 
-        find_ways(&s, start);
+        forget_ways(&s);
+        start_from(&s, start);
+        find_ways(&s);
         end = find_end(&s, start);
         if (end >= 0 && compare_gain(&s, start, end) < 0) {
-            take_way(&s, start, end, way_bears(&s, start, end, units_to_share(&s, start, end)));
+            take_way(&s, end, way_bears(&s, end, units_to_share(&s, start, end)));
             changed = true;
             continue;
         }
         for (size_t i = 0; i < work->columns; i++)
             s.stuck[i] |= s.moves[i] != FAR;
     }
+    if (moves_any(&s))
+        while (spare_moves(&s))
+            changed = true;
     return changed;
 }
