@@ -17,7 +17,7 @@
  * How long an absent member still counts is the caller's business.
  *
  * Cost: O(units + members x sets), sets being the different sets of members that units may run
- * on; 100,000 units on 1,000 members take some ten milliseconds. Memory: about 40 bytes per unit
+ * on; 100,000 units on 1,000 members take some ten milliseconds. Memory: about 50 bytes per unit
  * and 8 bytes per member and set, freed before the function returns, but for the result.
  * Any thread; nothing is kept between calls.
  */
@@ -25,6 +25,7 @@
 #define RC_CLUSTER_ASSIGN_H
 
 #include "base/buf.h"
+#include "config/labels.h"
 
 #define RC_ASSIGN_MEMBERS_MAX 10000
 #define RC_ASSIGN_UNITS_MAX 1000000
@@ -130,24 +131,6 @@ typedef struct rc_queue_unit {
  */
 int rc_assign_queues(const rc_queue_unit *queues, size_t count, size_t tasks, rc_assigned *ret,
                      rc_error *err);
-
-/* ---- labels ---------------------------------------------------------------------------------- */
-
-#define RC_LABELS_MAX 32        /**< Labels in one list. */
-#define RC_LABEL_TEXT_MAX 63    /**< Bytes of a key, and of a value. */
-#define RC_LABELS_TEXT_MAX 4096 /**< Bytes of a list in the usual form. */
-
-/**
- * Reads "key=value" items ("zone=a, disk=ssd"; separators `,` or `;`, spaces around are dropped)
- * into the usual form: sorted by key, joined by ','. Keys and values consist of letters, digits,
- * '.', '_', '-' and '/'; each key comes once.
- * @param ret  NUL-terminated; "" for an empty list.
- * @return 0 or -OMC_EINVAL with the item, its fault and the cure.
- */
-int rc_labels_parse(const char *text, char ret[RC_LABELS_TEXT_MAX], rc_error *err);
-
-/** Whether `labels` has all of `required`; both in the usual form, NULL = none. */
-bool rc_labels_match(const char *labels, const char *required);
 
 /* ---- explain --------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 /** Labels in their usual form, and what does not become one. */
 #include "unit.h"
 
-#include "cluster/assign.h"
+#include "config/labels.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Labels of workers and what connectors require, in one usual form: sorted and joined, so that
- * equal lists are equal texts and a match is one walk over both. Any thread.
- */
-#include "cluster/assign.h"
+/* Items are sorted by key while they are read; so a match is one walk over both lists. */
+#include "config/labels.h"
 
 #include <ctype.h>
 #include <stdio.h>
