@@ -10,10 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Steps over cells of (class, column) that balancing may take; about a second. */
-#define STEPS_MAX (UINT64_C(1) << 30)
-/* With unequal weights a later pass may find a little more; it is worth few tries. */
-#define PASSES_MAX 4
+/* Steps over cells of (class, column) that balancing may take; below a second. The next call goes
+ * on. */
+#define STEPS_MAX (UINT64_C(1) << 28)
+/* With unequal weights a later pass may find a little more; mostly one or two do. */
+#define PASSES_MAX 32
 
 /* ---- input ----------------------------------------------------------------------------------- */
 
@@ -237,6 +238,19 @@ static bool work_on_all(rc_assign_work *work, rc_arena *scratch, unsigned steps,
     return changed;
 }
 
+/* A tenth of the mean load, but no more than the heaviest unit. */
+static uint32_t slack_of(const rc_assign_work *work, uint32_t weight_max)
+{
+    uint64_t load = 0;
+    uint64_t weight = 0;
+
+    for (size_t i = 0; i < work->class_count; i++)
+        load += work->classes[i].weight * work->classes[i].count;
+    for (size_t i = 0; i < work->columns; i++)
+        weight += work->weight[i];
+    return weight ? (uint32_t)RC_MIN(load / weight / 10, weight_max) : 0;
+}
+
 static void run(rc_assign_work *work, rc_arena *scratch, size_t *bytes)
 {
     bool one_weight = work->class_count > 0 &&
@@ -315,6 +329,8 @@ static int assign(rc_assign_work *work, rc_arena *scratch, rc_assigned *ret, rc_
     rc_assign_sets(work);
     keep_homes(work);
     make_classes(work, ret->weight_max);
+    if (work->class_count)
+        work->slack = slack_of(work, work->classes[0].weight);
     run(work, scratch, &ret->bytes);
     fill_in(work, ret);
     return 0;
