@@ -505,6 +505,23 @@ static void tasks_of_a_connector_are_spread(void **state)
     rc_assigned_release(&w.out);
 }
 
+/* c0 runs on w000 and w001, c1 on the others: what is new goes crosswise. */
+static void new_tasks_keep_off_their_kin(void **state)
+{
+    static world w;
+    (void)state;
+
+    make(&w, 1, 4, 8, 4);
+    for (int i = 0; i < 2; i++) {
+        w.units[i].owner = i;
+        w.units[4 + i].owner = 2 + i;
+    }
+    assign(&w);
+    assert_int_equal(moves_of(&w, w.out.owner), 0);
+    assert_int_equal(most_together(&w), 1);
+    rc_assigned_release(&w.out);
+}
+
 /* What was put together is taken apart when the half of it has to move anyway. */
 static void moves_take_what_is_together(void **state)
 {
@@ -743,6 +760,7 @@ int main(void)
         cmocka_unit_test(a_join_of_unequal_units_moves_few),
         cmocka_unit_test(loads_follow_the_weights_of_members),
         cmocka_unit_test(tasks_of_a_connector_are_spread),
+        cmocka_unit_test(new_tasks_keep_off_their_kin),
         cmocka_unit_test(moves_take_what_is_together),
         cmocka_unit_test(labels_decide),
         cmocka_unit_test(balance_goes_along_chains),
