@@ -26,7 +26,7 @@ ROOMS = {
     "plugin": "record config base",
     "host": "plugin record config net base",
     "worker": "log store plugin host record config base",
-    "cluster": "worker log store plugin record config base",
+    "cluster": "config base",
     "rest": "cluster http worker log store plugin record config net base",
     "cli": "rest cluster http worker log store plugin host record config net base",
 }
