@@ -43,11 +43,11 @@ typedef struct rc_shared_record {
     rc_slice connector;
     /** CONFIG, TARGET, DELETED: see above; 0 = a Java runtime's record. */
     int64_t rank;
-    bool again;          /**< Repeats what is known. */
-    int64_t epoch;       /**< Wall time in ms, for the Java runtime; STATE: its "generation". */
-    int64_t version;     /**< CONFIG, DELETED: after it; TASKS: what they were made from. */
-    int64_t incarnation; /**< CONFIG, TARGET, DELETED, TASKS. */
-    rc_target_state target;     /**< CONFIG, TARGET */
+    bool again;             /**< Repeats what is known. */
+    int64_t epoch;          /**< Wall time in ms, for the Java runtime; STATE: its "generation". */
+    int64_t version;        /**< CONFIG, DELETED: after it; TASKS: what they were made from. */
+    int64_t incarnation;    /**< CONFIG, TARGET, DELETED, TASKS. */
+    rc_target_state target; /**< CONFIG, TARGET */
     const omc_keyvalue *config; /**< CONFIG */
     /** TASKS, STATE: of the owner who wrote it, and a count of its own. -1 = none (Java). */
     int64_t generation;
@@ -69,9 +69,9 @@ typedef struct rc_shared_connector {
     rc_target_state target;
     const omc_keyvalue *config; /**< NULL when deleted. */
     int64_t version, incarnation, changed_ms;
-    int64_t rank;         /**< A writer's next record has this plus one. */
-    int64_t epoch;        /**< Highest of all its records, void ones too. */
-    int64_t config_epoch; /**< Of the record that gave the configuration. */
+    int64_t rank;               /**< A writer's next record has this plus one. */
+    int64_t epoch;              /**< Highest of all its records, void ones too. */
+    int64_t config_epoch;       /**< Of the record that gave the configuration. */
     int64_t generation, number; /**< Of the tasks; -1 = no tasks known. */
     int64_t tasks_version;
     const omc_keyvalue *const *tasks;
@@ -100,8 +100,7 @@ typedef enum rc_fold_result {
 } rc_fold_result;
 
 /** The next record of the log. `stored_ms`: when the broker stored it. Copies what it keeps. */
-rc_fold_result rc_shared_fold(rc_shared *shared, const rc_shared_record *record,
-                              int64_t stored_ms);
+rc_fold_result rc_shared_fold(rc_shared *shared, const rc_shared_record *record, int64_t stored_ms);
 
 /** NULL when no record named it; also gives deleted ones. */
 const rc_shared_connector *rc_shared_find(rc_shared *shared, const char *name);
@@ -125,7 +124,12 @@ int rc_shared_check(rc_shared *shared, const char *name, int64_t expected, rc_er
 void rc_shared_next(rc_shared *shared, rc_shared_kind kind, const char *name, int64_t now_ms,
                     rc_shared_record *ret);
 
-/* ---- writing again ---------------------------------------------------------------------------- */
+/** What was folded so far was not read from the log, or is not there any more: all of it has to
+ *  be written again, but for what is folded from now on. */
+void rc_shared_forget_log(rc_shared *shared);
+
+/* ---- writing again ----------------------------------------------------------------------------
+ */
 
 /** What is to be written again, and why. */
 typedef enum rc_again_why {
