@@ -13,7 +13,8 @@
  *   F4 release  by the owner with its generation; the generation stays as the one to follow
  *   genesis     records before the first are void, later ones as well
  *   seal        all behind it is void
- *   forget      drops free units of that generation, and names whose session is closed there
+ *   forget      drops units of that generation whose owner, if any, has no open session, and names
+ *               whose session is closed and that own nothing
  *
  * *Positions* are epoch * 2^40 + offset in the queue: they rise over moves of the log, and so do
  * generations. Cost: O(1) per record and per unit in it, but a new incarnation costs the units of
@@ -42,7 +43,6 @@ typedef struct rc_fold_worker {
     rc_own_about about;
     size_t owned;        /**< Units. */
     rc_fold_unit *units; /**< Them; `next` of each. */
-    int64_t order;       /**< Position of the name's first record. */
     void *user;          /**< Whoever watches; not part of the fold. */
     uint64_t hash;
     UT_hash_handle hh;
@@ -91,6 +91,8 @@ typedef enum rc_fold_verdict {
 
 /** Empty, before offset 0 of the log of `epoch`. `watch` is copied; may be NULL. */
 rc_fold *rc_fold_new(int64_t epoch, const rc_fold_watch *watch);
+/** Empty, but begun, before the record at `position`: of a log whose beginning is gone. */
+rc_fold *rc_fold_new_at(int64_t position);
 void rc_fold_free(rc_fold *fold); /**< NULL is allowed. Does not call the watch. */
 
 /** Position of an offset, and back. */
@@ -103,6 +105,9 @@ rc_fold_verdict rc_fold_apply(rc_fold *fold, const rc_own_record *record);
 int64_t rc_fold_next(const rc_fold *fold);   /**< Position of the next record. */
 int64_t rc_fold_epoch(const rc_fold *fold);
 bool rc_fold_begun(const rc_fold *fold);     /**< A genesis was read, or a snapshot loaded. */
+/** The log does not go on from what this fold is: its genesis imports another one (or nothing, after
+ *  rc_fold_move()). It must be made anew, from a snapshot if there is one. */
+bool rc_fold_foreign(const rc_fold *fold);
 const char *rc_fold_cluster(const rc_fold *fold); /**< Of the genesis; "" before. */
 /** Sealed: the log goes on at that epoch and broker. */
 bool rc_fold_sealed(const rc_fold *fold, int64_t *ret_epoch, const char **ret_home);
@@ -129,8 +134,7 @@ bool rc_fold_hash_at(const rc_fold *fold, int64_t position, uint64_t *ret);
 
 /**
  * Hands out the fold in SNAP records, one call of `emit` for each; at least one.
- * `record` is borrowed for the call. O(fold).
- * @param upto  Position it stands for: rc_fold_next(), or the first of a new log (rc_fold_move).
+ * `record` is borrowed for the call; it stands for the position rc_fold_next(). O(fold).
  */
 void rc_fold_write(const rc_fold *fold, uint64_t snap, const char *by,
                    void (*emit)(void *arg, const rc_own_record *record), void *arg);
