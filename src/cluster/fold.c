@@ -239,10 +239,10 @@ static void free_former(rc_fold *fold, rc_fold_worker *w, uint64_t incarnation)
 }
 
 /** F1, the session is above the current one. */
-static rc_fold_verdict open_session(rc_fold *fold, rc_fold_worker *w, const rc_own_record *r)
+static rc_verdict open_session(rc_fold *fold, rc_fold_worker *w, const rc_own_record *r)
 {
     if (!w && HASH_COUNT(fold->workers) >= RC_FOLD_WORKERS_MAX)
-        return RC_FOLD_VOID;
+        return RC_VERDICT_VOID;
     if (!w)
         w = rc_fold_add_worker(fold, r->worker);
     else if (w->incarnation != r->incarnation && RC_RULE_ON(RC_RULE_INCARNATION))
@@ -254,39 +254,39 @@ static rc_fold_verdict open_session(rc_fold *fold, rc_fold_worker *w, const rc_o
     rc_fold_set_about(w, &r->about);
     rc_fold_hash_worker(fold, w);
     tell_worker(fold, w, RC_FOLD_OPENED);
-    return RC_FOLD_VALID;
+    return RC_VERDICT_VALID;
 }
 
 /** F1 */
-static rc_fold_verdict apply_hb(rc_fold *fold, const rc_own_record *r)
+static rc_verdict apply_hb(rc_fold *fold, const rc_own_record *r)
 {
     rc_fold_worker *w = rc_fold_find_worker(fold, r->worker);
 
     if (!w || r->session > w->session)
         return open_session(fold, w, r);
     if (r->session != w->session || r->incarnation != w->incarnation)
-        return RC_FOLD_VOID;
+        return RC_VERDICT_VOID;
     if (w->closed >= 0 && RC_RULE_ON(RC_RULE_BEAT_VOID))
-        return RC_FOLD_VOID;
+        return RC_VERDICT_VOID;
     w->closed = -1;
     if (!same_about(&w->about, &r->about))
         rc_fold_set_about(w, &r->about);
     rc_fold_hash_worker(fold, w);
     tell_worker(fold, w, RC_FOLD_BEAT);
-    return RC_FOLD_VALID;
+    return RC_VERDICT_VALID;
 }
 
 /** F2 */
-static rc_fold_verdict apply_close(rc_fold *fold, const rc_own_record *r)
+static rc_verdict apply_close(rc_fold *fold, const rc_own_record *r)
 {
     rc_fold_worker *w = rc_fold_find_worker(fold, r->worker);
 
     if (!w || w->session != r->session || w->closed >= 0)
-        return RC_FOLD_VOID;
+        return RC_VERDICT_VOID;
     w->closed = fold->next;
     rc_fold_hash_worker(fold, w);
     tell_worker(fold, w, RC_FOLD_CLOSED);
-    return RC_FOLD_VALID;
+    return RC_VERDICT_VALID;
 }
 
 static bool may_claim(const rc_fold_worker *w, const rc_own_record *r)
@@ -370,13 +370,13 @@ static bool forget(rc_fold *fold, const rc_own_item *item)
     return true;
 }
 
-static rc_fold_verdict apply_items(rc_fold *fold, const rc_own_record *r)
+static rc_verdict apply_items(rc_fold *fold, const rc_own_record *r)
 {
     rc_fold_worker *w = r->worker ? rc_fold_find_worker(fold, r->worker) : NULL;
     size_t valid = 0;
 
     if (r->kind == RC_OWN_CLAIM && !may_claim(w, r))
-        return RC_FOLD_VOID;
+        return RC_VERDICT_VOID;
     for (size_t i = 0; i < r->item_count; i++) {
         const rc_own_item *item = &r->items[i];
 
@@ -387,42 +387,42 @@ static rc_fold_verdict apply_items(rc_fold *fold, const rc_own_record *r)
         else
             valid += forget(fold, item);
     }
-    return !valid ? RC_FOLD_VOID : valid < r->item_count ? RC_FOLD_PARTLY : RC_FOLD_VALID;
+    return !valid ? RC_VERDICT_VOID : valid < r->item_count ? RC_VERDICT_PARTLY : RC_VERDICT_VALID;
 }
 
-static rc_fold_verdict apply_genesis(rc_fold *fold, const rc_own_record *r)
+static rc_verdict apply_genesis(rc_fold *fold, const rc_own_record *r)
 {
     if (fold->begun && fold->moved) {
         fold->moved = false;
         fold->foreign = r->epoch != fold->epoch || !r->imports || r->hash != fold->hash;
     } else if (fold->begun || r->epoch != fold->epoch) {
-        return RC_FOLD_VOID;
+        return RC_VERDICT_VOID;
     }
     if (!fold->begun && r->imports) { /* Only a snapshot has it. */
         fold->foreign = true;
-        return RC_FOLD_VOID;
+        return RC_VERDICT_VOID;
     }
     free(fold->cluster);
     fold->cluster = rc_strdup(r->cluster);
     fold->begun = true;
-    return RC_FOLD_VALID;
+    return RC_VERDICT_VALID;
 }
 
-static rc_fold_verdict apply_seal(rc_fold *fold, const rc_own_record *r)
+static rc_verdict apply_seal(rc_fold *fold, const rc_own_record *r)
 {
     if (r->epoch <= fold->epoch)
-        return RC_FOLD_VOID;
+        return RC_VERDICT_VOID;
     fold->sealed_epoch = r->epoch;
     fold->sealed_home = rc_strdup(r->home);
-    return RC_FOLD_VALID;
+    return RC_VERDICT_VALID;
 }
 
-static rc_fold_verdict apply(rc_fold *fold, const rc_own_record *r)
+static rc_verdict apply(rc_fold *fold, const rc_own_record *r)
 {
     if (r && r->kind == RC_OWN_GENESIS)
-        return fold->sealed_epoch ? RC_FOLD_VOID : apply_genesis(fold, r);
+        return fold->sealed_epoch ? RC_VERDICT_VOID : apply_genesis(fold, r);
     if (!r || !fold->begun || fold->sealed_epoch)
-        return RC_FOLD_VOID;
+        return RC_VERDICT_VOID;
     switch (r->kind) {
     case RC_OWN_HB:
         return apply_hb(fold, r);
@@ -439,12 +439,12 @@ static rc_fold_verdict apply(rc_fold *fold, const rc_own_record *r)
     case RC_OWN_OTHER:
         break;
     }
-    return RC_FOLD_NEUTRAL;
+    return RC_VERDICT_NEUTRAL;
 }
 
-rc_fold_verdict rc_fold_apply(rc_fold *fold, const rc_own_record *record)
+rc_verdict rc_fold_apply(rc_fold *fold, const rc_own_record *record)
 {
-    rc_fold_verdict verdict;
+    rc_verdict verdict;
 
     fold->history[fold->next % RC_FOLD_HISTORY] = fold->hash;
     verdict = apply(fold, record);

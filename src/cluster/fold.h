@@ -82,12 +82,12 @@ typedef struct rc_fold_watch {
 typedef struct rc_fold rc_fold;
 
 /** What a record came to. */
-typedef enum rc_fold_verdict {
-    RC_FOLD_VALID,
-    RC_FOLD_PARTLY, /**< Some items of it. */
-    RC_FOLD_VOID,
-    RC_FOLD_NEUTRAL /**< SNAP and kinds that change nothing. */
-} rc_fold_verdict;
+typedef enum rc_verdict {
+    RC_VERDICT_VALID,
+    RC_VERDICT_PARTLY, /**< Some items of it. */
+    RC_VERDICT_VOID,
+    RC_VERDICT_NEUTRAL /**< SNAP and kinds that change nothing. */
+} rc_verdict;
 
 /** Empty, before offset 0 of the log of `epoch`. `watch` is copied; may be NULL. */
 rc_fold *rc_fold_new(int64_t epoch, const rc_fold_watch *watch);
@@ -100,7 +100,7 @@ int64_t rc_fold_position(int64_t epoch, int64_t offset);
 int64_t rc_fold_offset(int64_t position);
 
 /** Applies the record at position next(). `record` NULL: those bytes are no record. */
-rc_fold_verdict rc_fold_apply(rc_fold *fold, const rc_own_record *record);
+rc_verdict rc_fold_apply(rc_fold *fold, const rc_own_record *record);
 
 int64_t rc_fold_next(const rc_fold *fold);   /**< Position of the next record. */
 int64_t rc_fold_epoch(const rc_fold *fold);

@@ -250,9 +250,9 @@ static bool look(rc_membership *m, const rc_own_record *r)
 }
 
 /** The first genesis must be that of our log. */
-static void check_genesis(rc_membership *m, const rc_own_record *r, rc_fold_verdict verdict)
+static void check_genesis(rc_membership *m, const rc_own_record *r, rc_verdict verdict)
 {
-    if (verdict == RC_FOLD_VALID && strcmp(r->cluster, m->config.cluster) != 0)
+    if (verdict == RC_VERDICT_VALID && strcmp(r->cluster, m->config.cluster) != 0)
         rc_m_exit(m, RC_EXIT_WRONG_LOG,
                   "the ownership log on '%s' belongs to cluster '%s', not to '%s'", m->home,
                   r->cluster, m->config.cluster);
@@ -263,10 +263,10 @@ static void check_genesis(rc_membership *m, const rc_own_record *r, rc_fold_verd
 
 static void fold_one(rc_membership *m, const rc_own_record *r)
 {
-    rc_fold_verdict verdict = rc_fold_apply(m->fold, r);
+    rc_verdict verdict = rc_fold_apply(m->fold, r);
 
     m->counts.records++;
-    m->counts.void_records += verdict == RC_FOLD_VOID;
+    m->counts.void_records += verdict == RC_VERDICT_VOID;
     if (!r)
         return;
     if (r->kind == RC_OWN_CLAIM && r->incarnation == m->config.incarnation)
