@@ -242,9 +242,9 @@ static void leave_step(rc_membership *m)
 static void step(rc_membership *m)
 {
     if (!m->ended)
-        rc_m_conn_step(m);
-    if (!m->ended)
         rc_m_log_step(m);
+    if (!m->ended)
+        rc_m_conn_step(m);
     if (!m->ended)
         rc_m_session_step(m);
     if (!m->ended)

@@ -151,6 +151,7 @@ static void send_ping(rc_membership *m)
     m->ping = q->action.id = ++m->ids;
     m->ping_ms = m->pinged_ms = m->now;
     m->ping_next = m->next;
+    m->ask_ping = false;
     m->counts.pings++;
 }
 
@@ -169,8 +170,9 @@ void rc_m_conn_up(rc_membership *m)
     m->connected_ms = m->now;
     m->read_at = 0;
     rc_m_units_suspend(m);
+    rc_m_suspect_none(m);
     if (m->mode != READ_FOLD)
-        rc_m_log_begin(m, NULL, READ_RECENT);
+        rc_m_log_begin(m, NULL, m->mode == READ_LEAST ? READ_LEAST : READ_RECENT);
     m->verifying = m->mode == READ_FOLD && m->next > 0 && RC_RULE_ON(RC_RULE_NONCE);
     if (m->mode == READ_FOLD)
         m->read_from = m->next - m->verifying;
@@ -235,6 +237,7 @@ void rc_m_conn_pinged(rc_membership *m, int64_t end)
     int64_t base = RC_RULE_ON(RC_RULE_LEASE_SENT) ? m->ping_ms : m->now;
 
     m->ping = 0;
+    m->answered_ms = m->ping_ms;
     m->known_end = RC_MAX(m->known_end, end);
     if (end < m->ping_next && m->mode == READ_FOLD && RC_RULE_ON(RC_RULE_NONCE)) {
         m->known_end = end;
@@ -253,6 +256,21 @@ void rc_m_conn_pinged(rc_membership *m, int64_t end)
     rc_m_applied(m);
 }
 
+/** A reader without a fold has read all there was; what it does next is another read. */
+static bool at_end(const rc_membership *m)
+{
+    return m->mode != READ_FOLD && m->read_from >= 0 && m->next >= m->known_end;
+}
+
+/** With each beat at least: a connection that is dead must not pass for silence of all. */
+int64_t rc_m_ping_at(const rc_membership *m, bool slow)
+{
+    bool busy = m->now < m->need_until || !m->caught || m->pending_count || !m->open ||
+                m->ask_ping || slow || m->mode != READ_FOLD;
+
+    return m->pinged_ms + (busy ? m->timers.ping_ms : m->timers.heartbeat_ms);
+}
+
 void rc_m_conn_step(rc_membership *m)
 {
     bool slow = appends_slow(m);
@@ -268,10 +286,8 @@ void rc_m_conn_step(rc_membership *m)
         rc_m_conn_drop(m, "the home of the ownership log does not answer");
         return;
     }
-    if (!m->reading && m->now >= m->read_at)
+    if (!m->reading && m->now >= m->read_at && !at_end(m))
         send_read(m);
-    if (m->now >= m->need_until && m->caught && !m->pending_count && m->open && !slow)
-        return;
-    if (!m->ping && m->now >= m->pinged_ms + m->timers.ping_ms)
+    if (!m->ping && m->now >= rc_m_ping_at(m, slow))
         send_ping(m);
 }

@@ -136,7 +136,9 @@ struct rc_membership {
     bool verifying; /* The record before `next` comes again. */
     uint64_t ping; /* Without an answer; 0 = none. */
     int64_t ping_ms, ping_next; /* When it was sent; where we stood. */
-    int64_t pinged_ms;  /* Last one sent. */
+    int64_t pinged_ms;   /* Last one sent. */
+    int64_t answered_ms; /* When the last one that was answered was sent. */
+    bool ask_ping;
     struct pending_ping pending[RC_PENDING_PINGS];
     int pending_count;
     int64_t behind_ms, behind_next;
@@ -207,6 +209,7 @@ void rc_m_conn_up(rc_membership *m);
 void rc_m_conn_lost(rc_membership *m);
 void rc_m_conn_pinged(rc_membership *m, int64_t end);
 void rc_m_conn_appended(rc_membership *m, uint64_t id, rc_appended outcome, int64_t offset);
+int64_t rc_m_ping_at(const rc_membership *m, bool slow); /* When the next one is due. */
 void rc_m_conn_verified(rc_membership *m);
 void rc_m_conn_drop(rc_membership *m, const char *why);
 void rc_m_conn_clear(rc_membership *m);
@@ -225,6 +228,7 @@ void rc_m_snap_step(rc_membership *m);
 
 /* member_session.c */
 void rc_m_session_step(rc_membership *m);
+void rc_m_suspect_none(rc_membership *m);
 void rc_m_suspect_step(rc_membership *m);
 void rc_m_worker_event(void *arg, rc_fold_worker *worker, rc_fold_event event);
 void rc_m_attach(rc_membership *m, rc_fold_worker *worker);

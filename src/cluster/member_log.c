@@ -181,6 +181,8 @@ static void no_snapshot(rc_membership *m)
 
     if (m->mode == READ_RECENT) {
         rc_m_log_begin(m, NULL, READ_LEAST);
+        if (m->reading) /* It waits for what comes next. */
+            rc_m_conn_drop(m, "the ownership log is read from its beginning");
         return;
     }
     if (m->mode == READ_HEADLESS && m->now < m->headless_ms + HEADLESS_AGAIN_MS)

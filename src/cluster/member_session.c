@@ -268,7 +268,18 @@ static void close_suspects(rc_membership *m)
     m->suspect_at = next;
 }
 
-/** R8: counted from the beginning of this connection at the earliest. */
+/** On a new connection all are heard anew. */
+void rc_m_suspect_none(rc_membership *m)
+{
+    for (rc_fold_worker *w = rc_fold_next_worker(m->fold, NULL); w;
+         w = rc_fold_next_worker(m->fold, w))
+        if (((peer *)w->user)->suspicion != RC_SUSPECT_OPERATOR && RC_RULE_ON(RC_RULE_SILENCE))
+            ((peer *)w->user)->suspect_at_ms = INT64_MAX;
+    m->suspect_at = m->now;
+}
+
+/** R8: counted from the beginning of this connection at the earliest, and only while its other end
+ *  answers. */
 static void look_for_silence(rc_membership *m)
 {
     int64_t most = rc_m_session_ms(m);
@@ -280,8 +291,12 @@ static void look_for_silence(rc_membership *m)
 
         if (RC_RULE_ON(RC_RULE_SILENCE))
             from = RC_MAX(from, m->verified_ms);
-        if (w->closed < 0 && m->now - from > most)
+        if (w->closed >= 0 || m->now - from <= most)
+            continue;
+        if (m->answered_ms >= from + most || !RC_RULE_ON(RC_RULE_SILENCE))
             suspect(m, w, RC_SUSPECT_SILENCE);
+        else
+            m->ask_ping = true;
     }
     m->looked_ms = m->now;
 }

@@ -26,7 +26,6 @@ bool rc_membership_fence(const rc_membership *m, rc_unit_id id, int64_t generati
 static int64_t wake_conn(const rc_membership *m)
 {
     int64_t at = INT64_MAX;
-    bool busy = m->now < m->need_until || !m->caught || m->pending_count || !m->open;
 
     if (m->conn_state == CONN_NONE)
         return m->connect_at;
@@ -34,8 +33,8 @@ static int64_t wake_conn(const rc_membership *m)
         return at;
     if (m->ping)
         at = m->ping_ms + m->timers.suspend_ms * 8 / 5 + 1;
-    else if (busy)
-        at = m->pinged_ms + m->timers.ping_ms;
+    else
+        at = rc_m_ping_at(m, false);
     if (!m->reading)
         at = RC_MIN(at, m->read_at);
     if (m->appends)
