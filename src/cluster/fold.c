@@ -496,8 +496,10 @@ bool rc_fold_sealed(const rc_fold *fold, int64_t *ret_epoch, const char **ret_ho
 {
     if (!fold->sealed_epoch)
         return false;
-    *ret_epoch = fold->sealed_epoch;
-    *ret_home = fold->sealed_home;
+    if (ret_epoch)
+        *ret_epoch = fold->sealed_epoch;
+    if (ret_home)
+        *ret_home = fold->sealed_home;
     return true;
 }
 

@@ -109,7 +109,7 @@ bool rc_fold_begun(const rc_fold *fold);     /**< A genesis was read, or a snaps
  *  rc_fold_move()). It must be made anew, from a snapshot if there is one. */
 bool rc_fold_foreign(const rc_fold *fold);
 const char *rc_fold_cluster(const rc_fold *fold); /**< Of the genesis; "" before. */
-/** Sealed: the log goes on at that epoch and broker. */
+/** Sealed: the log goes on at that epoch and broker; either may be NULL. */
 bool rc_fold_sealed(const rc_fold *fold, int64_t *ret_epoch, const char **ret_home);
 
 /** NULL = not there. */

@@ -54,7 +54,7 @@ void rc_m_log_begin(rc_membership *m, rc_fold *fold, enum read_mode mode)
     m->next = rc_fold_offset(rc_fold_next(m->fold));
     m->read_from = fold ? m->next : mode == READ_RECENT ? RC_READ_RECENT : RC_READ_LEAST;
     m->read_at = 0;
-    m->verifying = false;
+    m->verifying = m->reading = false;
     m->snap_position = rc_fold_next(m->fold);
     m->snap_at = m->now;
     m->open = false;
@@ -85,8 +85,6 @@ void rc_m_log_truncated(rc_membership *m)
               "and it is read again; its home should flush and replicate before it acknowledges",
               m->home);
     rc_m_log_reset(m, "the ownership log has lost records");
-    if (m->reading) /* That one still asks for what is gone. */
-        rc_m_conn_drop(m, "the ownership log is read again");
 }
 
 /* ---- the move of the log --------------------------------------------------------------------- */
@@ -181,8 +179,6 @@ static void no_snapshot(rc_membership *m)
 
     if (m->mode == READ_RECENT) {
         rc_m_log_begin(m, NULL, READ_LEAST);
-        if (m->reading) /* It waits for what comes next. */
-            rc_m_conn_drop(m, "the ownership log is read from its beginning");
         return;
     }
     if (m->mode == READ_HEADLESS && m->now < m->headless_ms + HEADLESS_AGAIN_MS)
