@@ -197,7 +197,7 @@ static void renew(rc_membership *m, int64_t base_ms)
 {
     struct queued *q;
 
-    if (!m->verified && RC_RULE_ON(RC_RULE_VERIFIED))
+    if (m->mode != READ_FOLD || (!m->verified && RC_RULE_ON(RC_RULE_VERIFIED)))
         return;
     if ((!m->open || !rc_m_mine(m)) && RC_RULE_ON(RC_RULE_REOPEN))
         return;
@@ -212,6 +212,8 @@ void rc_m_applied(rc_membership *m)
 {
     int done = 0;
 
+    if (m->mode != READ_FOLD)
+        return;
     while (done < m->pending_count && m->next >= m->pending[done].end) {
         m->caught = m->caught || m->verified;
         renew(m, m->pending[done++].base_ms);

@@ -54,7 +54,8 @@ void rc_m_log_begin(rc_membership *m, rc_fold *fold, enum read_mode mode)
     m->next = rc_fold_offset(rc_fold_next(m->fold));
     m->read_from = fold ? m->next : mode == READ_RECENT ? RC_READ_RECENT : RC_READ_LEAST;
     m->read_at = 0;
-    m->verifying = m->reading = false;
+    m->verifying = m->reading = m->caught = false;
+    m->pending_count = 0;
     m->snap_position = rc_fold_next(m->fold);
     m->snap_at = m->now;
     m->open = false;
