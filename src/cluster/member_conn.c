@@ -280,8 +280,11 @@ void rc_m_conn_step(rc_membership *m)
     if (m->conn_state == CONN_NONE && m->now >= m->connect_at) {
         m->conn = ++m->ids;
         m->conn_state = CONN_ASKED;
+        m->connect_at = m->now + m->timers.session_ms;
         (void)rc_m_act(m, RC_ACTION_CONNECT);
     }
+    if (m->conn_state == CONN_ASKED && m->now >= m->connect_at)
+        rc_m_conn_drop(m, "nothing came of the connect");
     if (m->conn_state != CONN_UP)
         return;
     if (m->ping && m->now - m->ping_ms > dead_ms(m)) {

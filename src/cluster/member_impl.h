@@ -159,6 +159,7 @@ struct rc_membership {
     int64_t found_at;  /* Not before; 0 = not set. */
     int64_t snap_position, snap_at, snap_wrote_ms;
     int64_t headless_ms;
+    bool imports; /* The log begins with a fold that only a snapshot has. */
     rc_arena arena;
 
     /* session */

@@ -10,6 +10,7 @@
 #define EMPTY_AGAIN_MS 100
 #define HEADLESS_AGAIN_MS 2000
 #define FOUND_WAIT_MS 300 /* An empty log is begun after up to so long: others may be faster. */
+#define IMPORT_WAIT_MS 3000
 #define OFFSET_MAX (((int64_t)1 << 40) - 1)
 
 static void attach_all(rc_membership *m)
@@ -48,6 +49,7 @@ void rc_m_log_begin(rc_membership *m, rc_fold *fold, enum read_mode mode)
 {
     drop_fold(m);
     rc_fold_parts_free(m->parts);
+    m->imports = m->imports && mode != READ_FOLD;
     m->parts = mode == READ_FOLD ? NULL : rc_fold_parts_new();
     m->fold = fold ? fold : rc_fold_new(m->epoch, NULL);
     m->mode = mode;
@@ -182,7 +184,7 @@ static void no_snapshot(rc_membership *m)
         rc_m_log_begin(m, NULL, READ_LEAST);
         return;
     }
-    if (m->mode == READ_HEADLESS && m->now < m->headless_ms + HEADLESS_AGAIN_MS)
+    if (m->imports || (m->mode == READ_HEADLESS && m->now < m->headless_ms + HEADLESS_AGAIN_MS))
         return;
     rc_m_tell(m, RC_TELL_WARN,
               "the beginning of the ownership log is gone and it has no snapshot: nobody owns "
@@ -194,13 +196,21 @@ static void no_snapshot(rc_membership *m)
     rc_fold_free(empty);
 }
 
+/** The genesis imports a fold that is not ours: only a snapshot has it. */
+static void other_fold(rc_membership *m)
+{
+    rc_m_log_reset(m, "the ownership log goes on from another state");
+    rc_m_log_begin(m, NULL, READ_LEAST);
+    m->imports = true;
+}
+
 void rc_m_log_step(rc_membership *m)
 {
     int64_t epoch;
     const char *home;
 
     if (rc_fold_foreign(m->fold) && m->mode == READ_FOLD)
-        rc_m_log_begin(m, NULL, READ_LEAST);
+        other_fold(m);
     if (rc_fold_sealed(m->fold, &epoch, &home))
         move_log(m, epoch, home);
     if (m->conn_state != CONN_UP || m->known_end < 0)
@@ -248,9 +258,12 @@ static bool look(rc_membership *m, const rc_own_record *r)
     return true;
 }
 
-/** The first genesis must be that of our log. */
+/** The first genesis must be that of our log. When its writer died before the snapshot that it
+ *  imports, the oldest session writes one. */
 static void check_genesis(rc_membership *m, const rc_own_record *r, rc_verdict verdict)
 {
+    if (verdict == RC_VERDICT_VALID && r->imports) /* Its snapshot should follow at once. */
+        m->snap_at = m->now + IMPORT_WAIT_MS - m->timers.snap_ms;
     if (verdict == RC_VERDICT_VALID && strcmp(r->cluster, m->config.cluster) != 0)
         rc_m_exit(m, RC_EXIT_WRONG_LOG,
                   "the ownership log on '%s' belongs to cluster '%s', not to '%s'", m->home,
@@ -300,7 +313,7 @@ static bool take(rc_membership *m, int64_t offset, rc_slice body)
 static void first_answer(rc_membership *m, int64_t first)
 {
     m->next = m->read_from = first;
-    if (!first)
+    if (!first && !m->imports)
         rc_m_log_begin(m, NULL, READ_FOLD);
 }
 

@@ -27,10 +27,8 @@ static int64_t wake_conn(const rc_membership *m)
 {
     int64_t at = INT64_MAX;
 
-    if (m->conn_state == CONN_NONE)
-        return m->connect_at;
     if (m->conn_state != CONN_UP)
-        return at;
+        return m->connect_at;
     if (m->ping)
         at = m->ping_ms + m->timers.suspend_ms * 8 / 5 + 1;
     else
