@@ -392,16 +392,14 @@ static rc_verdict apply_items(rc_fold *fold, const rc_own_record *r)
 
 static rc_verdict apply_genesis(rc_fold *fold, const rc_own_record *r)
 {
-    if (fold->begun && fold->moved) {
-        fold->moved = false;
-        fold->foreign = r->epoch != fold->epoch || !r->imports || r->hash != fold->hash;
-    } else if (fold->begun || r->epoch != fold->epoch) {
+    if (fold->begun || r->epoch != fold->epoch)
         return RC_VERDICT_VOID;
-    }
-    if (!fold->begun && r->imports) { /* Only a snapshot has it. */
+    /* What is imported and not ours, only a snapshot has. */
+    if (fold->moved ? !r->imports || r->hash != fold->hash : r->imports) {
         fold->foreign = true;
         return RC_VERDICT_VOID;
     }
+    fold->moved = false;
     free(fold->cluster);
     fold->cluster = rc_strdup(r->cluster);
     fold->begun = true;
@@ -463,6 +461,7 @@ void rc_fold_move(rc_fold *fold)
     free(fold->sealed_home);
     fold->sealed_home = NULL;
     fold->moved = true;
+    fold->begun = false;
 }
 
 /* ---- questions ------------------------------------------------------------------------------- */
@@ -480,6 +479,11 @@ int64_t rc_fold_epoch(const rc_fold *fold)
 bool rc_fold_begun(const rc_fold *fold)
 {
     return fold->begun;
+}
+
+bool rc_fold_moved(const rc_fold *fold)
+{
+    return fold->moved;
 }
 
 bool rc_fold_foreign(const rc_fold *fold)

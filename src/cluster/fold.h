@@ -105,6 +105,8 @@ rc_verdict rc_fold_apply(rc_fold *fold, const rc_own_record *record);
 int64_t rc_fold_next(const rc_fold *fold);   /**< Position of the next record. */
 int64_t rc_fold_epoch(const rc_fold *fold);
 bool rc_fold_begun(const rc_fold *fold);     /**< A genesis was read, or a snapshot loaded. */
+/** After rc_fold_move(), until the genesis of the new log was read. */
+bool rc_fold_moved(const rc_fold *fold);
 /** The log does not go on from what this fold is: its genesis imports another one (or nothing, after
  *  rc_fold_move()). It must be made anew, from a snapshot if there is one. */
 bool rc_fold_foreign(const rc_fold *fold);
@@ -153,7 +155,8 @@ rc_fold *rc_fold_parts_add(rc_fold_parts *parts, const rc_own_record *record, rc
 void rc_fold_watch_set(rc_fold *fold, const rc_fold_watch *watch);
 
 /** A sealed fold as the beginning of the log of its next epoch: same sessions, owners and
- *  generations. Its next position is offset 0 of that log. */
+ *  generations. Its next position is offset 0 of that log; records are void there until a genesis
+ *  that imports this hash. */
 void rc_fold_move(rc_fold *fold);
 
 #endif

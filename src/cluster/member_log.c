@@ -161,7 +161,7 @@ static void found(rc_membership *m)
                        .cluster = m->config.cluster,
                        .epoch = m->epoch,
                        .home = m->home,
-                       .imports = rc_fold_begun(m->fold),
+                       .imports = rc_fold_moved(m->fold),
                        .hash = rc_fold_hash(m->fold)};
 
     if (!m->found_at) {
