@@ -103,7 +103,8 @@ typedef enum rc_action_kind {
     RC_ACTION_DISCONNECT,
     /**
      * Read on `conn` from `offset`, as soon as there is something there: one answer, records(),
-     * records_beyond() or records_below(). At most one is open; most continue the one before.
+     * records_beyond() or records_below(). Most continue the one before. At most one is open: a
+     * READ replaces the one that is, whose answer must not be given any more.
      * RC_READ_RECENT: from about 25 minutes ago, or the least offset there is.
      * RC_READ_LEAST: from the least offset.
      */
