@@ -27,8 +27,9 @@ ROOMS = {
     "host": "plugin record config net base",
     "worker": "log store plugin host record config base",
     "cluster": "config base",
+    "distributed": "cluster worker log store rocketmq net plugin record config base",
     "rest": "cluster http worker log store plugin record config net base",
-    "cli": "rest cluster http worker log store plugin host record config net base",
+    "cli": "rest distributed cluster http worker log store plugin host record config net base",
 }
 # The broker client is free of connect; only base shares the ABI's error and data types.
 CLIENT_MAY_NOT = "openmessaging/connect"
