@@ -55,6 +55,12 @@ def cli(rmq, names, *words, expect=0):
     return done.stdout if expect == 0 else done.stderr
 
 
+def known(peer):
+    """What counts: without the times that go up when a record is written again."""
+    return {name: {k: v for k, v in c.items() if k not in ("epoch", "changed")}
+            for name, c in peer.connectors(deleted=True).items()}
+
+
 def delete_topic(rmq, topic):
     rmq.mqadmin("deleteTopic", "-n", rmq.namesrv, "-t", topic, "-c", "DefaultCluster")
     cluster.wait_for(f"{topic} to be gone", lambda: rmq.route(topic) == [])
@@ -208,13 +214,13 @@ def test_old_records_are_written_again(rocketmq, peers, names, version):
     a.connectors()
     assert len(list(stored.messages(rmq, names.config))) == before
     a.tell("keep", 13 * 3600 * 1000)
-    want = a.connectors(deleted=True)
+    want = known(a)
     written = [stored.properties(m.properties)
                for m in list(stored.messages(rmq, names.config))[before:]]
     assert sorted(base64.b64decode(p[b"KEYS"]).decode() for p in written) == [
         "connector-c", "target-state-gone", "tasks-c"]
     assert all(p[b"__rc.rank"].endswith(b"+") for p in written)
-    assert peers(rmq, "w2").connectors(deleted=True) == want
+    assert known(peers(rmq, "w2")) == want
 
 
 def test_topics_on_several_brokers(rocketmq, peers, names):
