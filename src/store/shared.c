@@ -603,6 +603,76 @@ void rc_shared_forget_log(rc_shared *shared)
     }
 }
 
+typedef struct merge {
+    rc_shared *to;
+    bool only_new;
+    int count;
+} merge;
+
+static rc_shared_record whole(const rc_shared_connector *c)
+{
+    return (rc_shared_record){
+        .kind = c->deleted ? RC_SHARED_DELETED : RC_SHARED_CONFIG,
+        .connector = omc_slice_str(c->name),
+        .rank = c->rank,
+        .again = true,
+        .epoch = c->epoch,
+        .version = c->version,
+        .incarnation = c->incarnation,
+        .target = c->target,
+        .config = c->config,
+        .generation = -1,
+        .task = -1,
+    };
+}
+
+static void merge_tasks(rc_shared *to, const rc_shared_connector *c)
+{
+    node *n = find(to, omc_slice_str(c->name));
+    rc_shared_record record = whole(c);
+
+    record.kind = RC_SHARED_TASKS;
+    record.rank = 0;
+    record.version = c->tasks_version;
+    record.generation = c->generation;
+    record.number = c->number;
+    record.tasks = c->tasks;
+    record.task_count = c->task_count;
+    if (!n || !n->known || same_tasks(n, &record) || older_tasks(n, &record))
+        return;
+    set_tasks(n, &record);
+    n->tasks_tail.stored_ms = UNSEEN;
+}
+
+static int merge_one(void *arg, const rc_shared_connector *c)
+{
+    merge *m = arg;
+    const rc_shared_record record = whole(c);
+    node *n = find(m->to, record.connector);
+    const bool known = n && n->known;
+
+    if (known && m->only_new)
+        return 0;
+    if (!known || c->rank > n->pub.rank || (c->rank == n->pub.rank && !says_the_same(n, &record))) {
+        if (fold_connector(m->to, &record, c->changed_ms) != RC_FOLD_APPLIED)
+            return 0;
+        n = find(m->to, record.connector);
+        n->config_tail.stored_ms = n->target_tail.stored_ms = UNSEEN;
+        m->count++;
+    }
+    if (c->tasks)
+        merge_tasks(m->to, c);
+    return 0;
+}
+
+int rc_shared_merge(rc_shared *to, rc_shared *from, bool only_new)
+{
+    merge m = {.to = to, .only_new = only_new};
+
+    (void)rc_shared_each(from, merge_one, &m);
+    return m.count;
+}
+
 /* ---- writing again --------------------------------------------------------------------------- */
 
 typedef struct again {

@@ -124,9 +124,17 @@ int rc_shared_check(rc_shared *shared, const char *name, int64_t expected, rc_er
 void rc_shared_next(rc_shared *shared, rc_shared_kind kind, const char *name, int64_t now_ms,
                     rc_shared_record *ret);
 
-/** What was folded so far was not read from the log, or is not there any more: all of it has to
- *  be written again, but for what is folded from now on. */
+/** What was folded so far is not in the log any more: all of it has to be written again, but for
+ *  what is folded from now on. */
 void rc_shared_forget_log(rc_shared *shared);
+/**
+ * Takes over what another table, of a file, knows better of connectors: by their ranks, and where
+ * these are equal `from` is right, since it may have seen more of the log. It has to be written
+ * again then.
+ * @param only_new  Only connectors that `to` does not know at all.
+ * @return how many connectors.
+ */
+int rc_shared_merge(rc_shared *to, rc_shared *from, bool only_new);
 
 /* ---- writing again ----------------------------------------------------------------------------
  */

@@ -281,58 +281,21 @@ void rc_topic_store_keep(rc_topic_store *store, int64_t now_ms)
     (void)pthread_mutex_unlock(&store->mu);
 }
 
-typedef struct seed {
-    rc_shared *to;
-    int count;
-} seed;
-
-static int seed_one(void *arg, const rc_shared_connector *c)
-{
-    seed *s = arg;
-    rc_shared_record record = {.kind = c->deleted ? RC_SHARED_DELETED : RC_SHARED_CONFIG,
-                               .connector = omc_slice_str(c->name),
-                               .rank = c->rank,
-                               .again = true,
-                               .epoch = c->epoch,
-                               .version = c->version,
-                               .incarnation = c->incarnation,
-                               .target = c->target,
-                               .config = c->config,
-                               .generation = -1};
-
-    if (rc_shared_find(s->to, c->name))
-        return 0;
-    s->count++;
-    (void)rc_shared_fold(s->to, &record, 0); /* time 0: old, so it is written */
-    if (!c->tasks)
-        return 0;
-    record.kind = RC_SHARED_TASKS;
-    record.rank = 0;
-    record.version = c->tasks_version;
-    record.generation = c->generation;
-    record.number = c->number;
-    record.tasks = c->tasks;
-    record.task_count = c->task_count;
-    (void)rc_shared_fold(s->to, &record, 0);
-    return 0;
-}
-
 int rc_topic_store_seed(rc_topic_store *store, rc_shared *from, rc_error *err)
 {
-    seed s = {.to = store->shared};
-    int r;
+    int count, r;
 
     (void)pthread_mutex_lock(&store->mu);
     store->again_failed = 0;
-    (void)rc_shared_each(from, seed_one, &s);
+    count = rc_shared_merge(store->shared, from, true);
     store->version++;
-    if (s.count)
+    if (count)
         keep_and_wait(store, rc_now_ms(store->config.clock));
     r = store->again_failed;
     if (r < 0 && err)
         *err = store->again_err;
     (void)pthread_mutex_unlock(&store->mu);
-    return r < 0 ? rc_wrap(err, r, "write to topic '%s'", store->config.config_topic) : s.count;
+    return r < 0 ? rc_wrap(err, r, "write to topic '%s'", store->config.config_topic) : count;
 }
 
 static void topic_watch(rc_store *base, void (*changed)(void *arg), void *arg)
@@ -443,10 +406,11 @@ static rc_topic_store *make(const rc_topic_store_config *config)
     return store;
 }
 
-static int load(rc_topic_store *store, omc_arena *arena, rc_snapshot *ret, rc_error *err)
+static int load(const rc_topic_store *store, rc_shared *file, omc_arena *arena, rc_snapshot *ret,
+                rc_error *err)
 {
     int r = store->config.snapshot
-                ? rc_snapshot_load(store->config.snapshot, store->shared, arena, ret, err)
+                ? rc_snapshot_load(store->config.snapshot, file, arena, ret, err)
                 : 0;
 
     if (r == -OMC_ENOTFOUND) {
@@ -458,10 +422,7 @@ static int load(rc_topic_store *store, omc_arena *arena, rc_snapshot *ret, rc_er
                     "'%s' is of topic '%s', and configStoreTopic is '%s': set the old one, or move "
                     "the file away",
                     store->config.snapshot, ret->topic, store->config.config_topic);
-    if (r < 0)
-        return rc_wrap(err, r, "state of the cluster, as this worker last knew it");
-    rc_shared_forget_log(store->shared);
-    return 0;
+    return r < 0 ? rc_wrap(err, r, "state of the cluster, as this worker last knew it") : 0;
 }
 
 static int open_client(rc_topic_store *store, rc_error *err)
@@ -478,18 +439,27 @@ static int open_client(rc_topic_store *store, rc_error *err)
 
 static int open_store(rc_topic_store *store, rc_error *err)
 {
+    RC_AUTO(rc_shared) file = rc_shared_new();
     rc_snapshot snapshot = {0};
     rc_arena arena;
     int r;
 
     rc_arena_init(&arena, 65536);
-    r = load(store, &arena.pub, &snapshot, err);
+    r = load(store, file, &arena.pub, &snapshot, err);
     if (r == 0)
         r = open_client(store, err);
     if (r == 0)
         r = rc_topic_find(store, &snapshot, err);
     if (r == 0)
         r = rc_topic_read_all(store, &snapshot, err);
+    if (r == 0) {
+        int count = rc_shared_merge(store->shared, file, false);
+
+        if (count)
+            rc_info(RC_TOPIC_COMPONENT,
+                    "%d connectors of '%s' are newer than in topic '%s' and are written again",
+                    count, store->config.snapshot, store->config.config_topic);
+    }
     if (r == 0)
         r = rc_thread_start(&store->thread, "rc-state", 0, rc_topic_main, store, err);
     store->started = r == 0;

@@ -30,6 +30,8 @@ typedef struct rc_topic_store_config {
     const char *config_topic; /**< configStoreTopic */
     const char *status_topic; /**< connectStatusTopic */
     bool create_topics;       /**< When missing: 1 queue at one broker, compacted where it can. */
+    /** The config topic may be made also when the status topic is there: it is known to be gone. */
+    bool anew;
     const char *snapshot;     /**< File; its folder is there. NULL = none. */
     const char *worker;       /**< workerId: in states that it writes. */
     int64_t write_timeout_ms; /**< A write is given up after so long; 0 = 30,000. */

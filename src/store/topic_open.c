@@ -81,7 +81,7 @@ static int ask(rc_topic_store *store, const char *topic, rmq_queue_list **ret, r
         r = rmq_topic_queues(store->config.client, topic, RMQ_FOR_READING, ret, err);
     if (r == 0 && (*ret)->count == 0) {
         rmq_queue_list_free(RC_TAKE(*ret));
-        r = rc_fail_retriable(err, OMC_ENOTFOUND,
+        r = rc_fail_retriable(err, OMC_ECONNECT,
                               "topic '%s' has no queue that may be read: no broker that has it is "
                               "up, or its permission is 0",
                               topic);
@@ -95,13 +95,13 @@ static int ask_or_make(rc_topic_store *store, const char *topic, const char *key
     RC_AUTO_FREE char *broker = NULL;
     int r = ask(store, topic, ret, err);
 
-    if (r != -OMC_ENOTFOUND || (err->flags & OMC_ERR_RETRIABLE))
+    if (r != -OMC_ENOTFOUND)
         return r;
     *err = (rc_error){0};
     if (!store->config.create_topics)
         return rc_fail_retriable(err, OMC_ENOTFOUND,
-                                 "topic '%s' (%s) does not exist and autoCreateTopicEnable=false: "
-                                 "create it with 1 queue",
+                                 "topic '%s' (%s) does not exist, and is not made here or because "
+                                 "of autoCreateTopicEnable=false: create it with 1 queue",
                                  topic, key);
     r = everywhere ? 0 : lowest_master(store, &broker, err);
     if (r == 0)
@@ -153,7 +153,7 @@ int rc_topic_find(rc_topic_store *store, const rc_snapshot *snapshot, rc_error *
     rmq_queue_list *list = NULL, *states = NULL;
     int r = ask(store, config->config_topic, &list, err);
 
-    if (r == -OMC_ENOTFOUND && !(err->flags & OMC_ERR_RETRIABLE)) {
+    if (r == -OMC_ENOTFOUND) {
         *err = (rc_error){0};
         if (snapshot->queue_count)
             return fail_gone(store, snapshot, err);
@@ -161,14 +161,14 @@ int rc_topic_find(rc_topic_store *store, const rc_snapshot *snapshot, rc_error *
          * that is away. */
         r = ask(store, config->status_topic, &states, err);
         rmq_queue_list_free(states);
-        if (r == 0)
+        if (r == 0 && !config->anew)
             return rc_fail_retriable(
                 err, OMC_ENOTFOUND,
                 "topic '%s' does not exist, but '%s' does: its broker is not up yet, or it was "
                 "deleted. To begin without connectors delete '%s' too; to write it again use "
                 "`rocketmq-connect cluster import`",
                 config->config_topic, config->status_topic, config->status_topic);
-        if (r == -OMC_ENOTFOUND) {
+        if (r == 0 || r == -OMC_ENOTFOUND) {
             *err = (rc_error){0};
             r = ask_or_make(store, config->config_topic, "configStoreTopic", false, &list, err);
         }
