@@ -377,7 +377,7 @@ int rc_membership_move_home(rc_membership *m, int64_t now_ms, const char *home, 
 {
     rc_own_record r = {.kind = RC_OWN_SEAL, .home = home, .why = "as asked", .epoch = m->epoch + 1};
 
-    if (!begin(m, now_ms) || !rc_m_mine(m) || m->conn_state != CONN_UP)
+    if (!begin(m, now_ms) || !m->open || !rc_m_mine(m) || m->conn_state != CONN_UP)
         return rc_fail_retriable(err, OMC_ESTATE,
                                  "worker '%s' has no open session just now; try again",
                                  m->config.name);

@@ -154,7 +154,7 @@ static void write_snap(rc_membership *m, const rc_fold *fold)
     m->counts.snapshots++;
 }
 
-/** The log is empty: its first genesis counts. */
+/** The log is empty, or has nothing that means anything: its first genesis counts. */
 static void found(rc_membership *m)
 {
     rc_own_record r = {.kind = RC_OWN_GENESIS,
@@ -215,7 +215,8 @@ void rc_m_log_step(rc_membership *m)
         move_log(m, epoch, home);
     if (m->conn_state != CONN_UP || m->known_end < 0)
         return;
-    if (!m->known_end && !m->next && m->may_found)
+    if (!rc_fold_begun(m->fold) && m->next >= m->known_end && m->may_found &&
+        (m->mode == READ_FOLD || !m->known_end))
         found(m);
     if (m->mode != READ_FOLD && m->known_end > 0 && m->next >= m->known_end)
         no_snapshot(m);
