@@ -9,7 +9,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/thread.h"
-#include "cli/service_log.h"
+#include "cli/service_cluster.h"
 #include "host/foreign.h"
 #include "host/hosted.h"
 #include "record/plugins.h"
@@ -30,6 +30,8 @@ struct rc_service {
     rc_store *store;
     rc_log *log;
     rc_log_opening opening;
+    rc_service_cluster cluster;
+    bool joins; /* it is a member, or about to be */
     rc_worker *worker;
     pthread_t helper;
     bool helper_runs;
@@ -201,9 +203,53 @@ static void note_change(void *arg)
 {
     rc_service *service = arg;
 
-    if (!atomic_exchange(&service->change_posted, true) &&
+    if (service->joins)
+        rc_cluster_changed(service->cluster.cluster);
+    if (service->setup->changed && !atomic_exchange(&service->change_posted, true) &&
         rc_loop_post(service->loop, deliver_change, service) < 0)
         atomic_store(&service->change_posted, false);
+}
+
+typedef struct expelling {
+    rc_service *service;
+    rc_error why;
+} expelling;
+
+static void expelled(void *arg)
+{
+    expelling *e = arg;
+
+    e->service->result = -e->why.code;
+    e->service->err = e->why;
+    rc_service_stop(e->service);
+    free(e);
+}
+
+/* On the cluster's thread. */
+static void cluster_ended(void *arg, const rc_error *why)
+{
+    rc_service *service = arg;
+    expelling *e = rc_malloc(sizeof *e);
+
+    *e = (expelling){service, *why};
+    rc_diag(OMC_ERROR, "cluster", "this worker stops: %s", why->msg);
+    RC_ASSERT(rc_loop_post(service->loop, expelled, e) == 0);
+}
+
+static int open_cluster(rc_service *service, rc_worker_setup *worker, rc_error *err)
+{
+    const int port = service->rest ? rc_rest_port(service->rest) : 0;
+    int r = rc_service_cluster_open(&service->cluster, service->setup->config, port,
+                                    &service->opening, cluster_ended, service, err);
+
+    if (service->cluster.store)
+        service->store = rc_topic_store_base(service->cluster.store);
+    if (r < 0)
+        return r;
+    service->joins = true;
+    worker->ruler = rc_cluster_ruler(service->cluster.cluster);
+    worker->store = service->store;
+    return 0;
 }
 
 static int open_all(rc_service *service, rc_worker **ret, rc_error *err)
@@ -212,8 +258,9 @@ static int open_all(rc_service *service, rc_worker **ret, rc_error *err)
     rc_worker_setup worker = {.config = setup->config, .clock = rc_clock_real()};
     int r;
 
-    if ((r = open_store(service, err)) < 0 ||
-        (r = rc_log_opening_run(&service->opening, &service->log, err)) < 0)
+    if ((!setup->cluster && (r = open_store(service, err)) < 0) ||
+        (r = rc_log_opening_run(&service->opening, &service->log, err)) < 0 ||
+        (setup->cluster && (r = open_cluster(service, &worker, err)) < 0))
         return r;
     if (!service->registry)
         r = rc_service_registry(setup->config, setup->connectors, true, &service->registry, err);
@@ -222,11 +269,12 @@ static int open_all(rc_service *service, rc_worker **ret, rc_error *err)
     worker.registry = service->registry;
     worker.store = service->store;
     worker.log = service->log;
-    if (setup->changed) {
+    if (setup->changed || setup->cluster) {
         worker.changed = note_change;
         worker.changed_arg = service;
     }
-    return rc_worker_start(&worker, ret, err);
+    r = rc_worker_start(&worker, ret, err);
+    return r < 0 || !setup->cluster ? r : rc_cluster_join(service->cluster.cluster, *ret, err);
 }
 
 /* ---- stopping ------------------------------------------------------------------------------- */
@@ -248,6 +296,10 @@ static void *stop_worker(void *arg)
 {
     rc_service *service = arg;
 
+    if (service->joins) {
+        rc_cluster_leave(service->cluster.cluster, service->setup->config->stop_timeout_ms);
+        rc_cluster_halt(service->cluster.cluster);
+    }
     service->abandoned = rc_worker_stop(service->worker, service->setup->config->stop_timeout_ms);
     RC_ASSERT(rc_loop_post(service->loop, finish, service) == 0);
     return NULL;
@@ -313,6 +365,8 @@ static void boot_done(void *arg)
     if (service->stop_wanted && service->result == -OMC_ECANCELED)
         service->result = 0; /* that is what was asked for */
     if (service->result == 0 && !service->stop_wanted) {
+        if (service->rest && service->joins)
+            rc_rest_join(service->rest, &service->cluster.rest);
         if (service->rest)
             rc_rest_attach(service->rest, service->worker);
         service->result = service->setup->ready(service, service->setup->arg, &service->err);
@@ -378,8 +432,10 @@ int rc_service_run(const rc_service_setup *setup, rc_error *err)
     }
     rc_rest_stop(service.rest);
     if (service.abandoned == 0) { /* an abandoned task may still use these */
+        rc_service_cluster_end(&service.cluster);
         rc_log_close(service.log);
         rc_store_close(service.store);
+        rc_service_cluster_close(&service.cluster);
         rc_registry_free(service.registry);
     }
     if (service.loop)

@@ -23,6 +23,7 @@ typedef struct rc_service_setup {
     bool memory_store; /**< Connectors are forgotten at the end; else state.db remembers them. */
     bool rest;
     bool wait_for_log; /**< A RocketMQ that is not there is waited for (log.wait.max). */
+    bool cluster;      /**< The worker is a member of the cluster that the configuration names. */
     /** The worker runs. A negative result stops the service with that error. */
     int (*ready)(rc_service *service, void *arg, rc_error *err);
     /** Some connector or task changed its state; several changes may give one call. */

@@ -136,6 +136,13 @@ static int wait_for_rocketmq(rc_log_opening *opening, rc_log **ret, rc_error *er
     return 0;
 }
 
+bool rc_log_opening_again(rc_log_opening *opening, const rc_error *why)
+{
+    opening->waits(opening->arg, why->msg);
+    rc_warn(COMPONENT, "not ready, tried again in %lld ms: %s", (long long)AGAIN_MAX_MS, why->msg);
+    return pause_ms(opening, AGAIN_MAX_MS);
+}
+
 int rc_log_opening_run(rc_log_opening *opening, rc_log **ret, rc_error *err)
 {
     if (strcmp(opening->config->log, "rocketmq") == 0)

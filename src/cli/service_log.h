@@ -35,6 +35,9 @@ void rc_log_opening_release(rc_log_opening *opening);
  *         rc_rocketmq_open() return: at once when waiting cannot help.
  */
 int rc_log_opening_run(rc_log_opening *opening, rc_log **ret, rc_error *err);
+/** Something else of RocketMQ was not there (`why`): tells, and waits a moment before it is tried
+ *  again. @return false: canceled. */
+bool rc_log_opening_again(rc_log_opening *opening, const rc_error *why);
 /** Nobody wants the log any more. @thread any */
 void rc_log_opening_cancel(rc_log_opening *opening);
 

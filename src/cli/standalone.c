@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `standalone`: one worker from a configuration file, until a signal. */
+/* `standalone` and `distributed`: one worker from a configuration file, until a signal. */
 #include "base/diag.h"
 #include "cli/config_file.h"
 #include "cli/service.h"
@@ -8,6 +8,7 @@
 
 typedef struct standalone {
     const rc_worker_config *config;
+    bool distributed;
     int64_t started_ns;
 } standalone;
 
@@ -20,8 +21,11 @@ static int ready(rc_service *service, void *arg, rc_error *err)
     const double ms = (double)(rc_mono_ns(rc_clock_real()) - s->started_ns) / 1e6;
 
     (void)err;
-    (void)puts(
-        "The standalone worker boot success."); /* as the Java runtime; scripts wait for it */
+    /* As the Java runtime; scripts wait for it. */
+    if (s->distributed)
+        (void)printf("The worker [%s] boot success.\n", s->config->worker_id);
+    else
+        (void)puts("The standalone worker boot success.");
     (void)fflush(stdout);
     if (s->config->rest_enabled) {
         const bool v6 = strchr(s->config->rest_host, ':') != NULL;
@@ -43,13 +47,24 @@ static void interrupted(rc_service *service, void *arg)
     rc_service_stop(service);
 }
 
-static int run_standalone(rc_args *args)
+/* Workers of a cluster share what only RocketMQ can keep for them. */
+static int check_distributed(const rc_worker_config *config, rc_error *err)
 {
-    standalone s = {.started_ns = rc_mono_ns(rc_clock_real())};
+    if (strcmp(config->log, "rocketmq") == 0)
+        return 0;
+    return rc_fail(err, OMC_EINVAL,
+                   "a distributed worker needs RocketMQ: set namesrvAddr=host:9876, or NAMESRV_ADDR; "
+                   "one machine alone runs 'rocketmq-connect standalone'");
+}
+
+static int run_worker(rc_args *args, bool distributed)
+{
+    standalone s = {.started_ns = rc_mono_ns(rc_clock_real()), .distributed = distributed};
     rc_worker_config config;
     rc_service_setup setup = {.config = &config,
                               .connectors = args->connectors,
                               .wait_for_log = true,
+                              .cluster = distributed,
                               .ready = ready,
                               .interrupted = interrupted,
                               .arg = &s};
@@ -63,6 +78,8 @@ static int run_standalone(rc_args *args)
         return r;
     rc_arena_init(&arena, 16 << 10);
     r = rc_worker_config_load(args, &arena.pub, &config, &err);
+    if (r == 0 && distributed)
+        r = check_distributed(&config, &err);
     loaded = r == 0;
     if (loaded) {
         s.config = &config;
@@ -83,6 +100,16 @@ static int run_standalone(rc_args *args)
     return r < 0 ? rc_exit_print(&err) : r > 0 ? RC_EXIT_FAILED : RC_EXIT_OK;
 }
 
+static int run_standalone(rc_args *args)
+{
+    return run_worker(args, false);
+}
+
+static int run_distributed(rc_args *args)
+{
+    return run_worker(args, true);
+}
+
 static const rc_cli_option options[] = {
     RC_CONFIG_OPTIONS,
     {0},
@@ -99,5 +126,15 @@ const rc_command rc_standalone_commands[] = {
              "once.\nKeys: rocketmq-connect docs config.",
      .options = options,
      .run = run_standalone},
+    {.name = "distributed",
+     .args = "",
+     .summary = "Run a worker of a cluster until a signal.",
+     .help = "\nAll workers with the same connectClusterId and name servers are one cluster: each "
+             "answers for\nall, connectors and tasks are shared out among them, and when one dies "
+             "the others take over.\nGive each a workerId of its own. SIGTERM or SIGINT hands "
+             "over its tasks and leaves; a second\nsignal ends at once.\nKeys: rocketmq-connect "
+             "docs config. What is where, and why: GET /api/v1/cluster.",
+     .options = options,
+     .run = run_distributed},
     {0},
 };

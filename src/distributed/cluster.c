@@ -386,7 +386,8 @@ static int64_t due(rc_cluster *cluster, int64_t now_ms)
 {
     int64_t until = cluster->exited ? INT64_MAX : rc_membership_wake(cluster->machine);
 
-    until = RC_MIN(until, rc_units_again(cluster, now_ms));
+    if (!cluster->exited)
+        until = RC_MIN(until, rc_units_again(cluster, now_ms));
     if (cluster->catalog_ms)
         until = RC_MIN(until, cluster->catalog_ms);
     if (cluster->lease_look_ms)
@@ -558,17 +559,23 @@ void rc_cluster_leave(rc_cluster *cluster, int64_t wait_ms)
     pthread_mutex_unlock(&cluster->mu);
 }
 
+void rc_cluster_halt(rc_cluster *cluster)
+{
+    if (!cluster->started)
+        return;
+    pthread_mutex_lock(&cluster->mu);
+    cluster->end = true;
+    pthread_cond_broadcast(&cluster->cond);
+    pthread_mutex_unlock(&cluster->mu);
+    pthread_join(cluster->thread, NULL);
+    cluster->started = false;
+}
+
 void rc_cluster_free(rc_cluster *cluster)
 {
     if (!cluster)
         return;
-    if (cluster->started) {
-        pthread_mutex_lock(&cluster->mu);
-        cluster->end = true;
-        pthread_cond_broadcast(&cluster->cond);
-        pthread_mutex_unlock(&cluster->mu);
-        pthread_join(cluster->thread, NULL);
-    }
+    rc_cluster_halt(cluster);
     rc_link_free(cluster->link);
     while (cluster->first) {
         rc_event *event = cluster->first;

@@ -63,7 +63,10 @@ void rc_cluster_drain(rc_cluster *cluster, bool on);
 void rc_cluster_suspect(rc_cluster *cluster, const char *worker);
 /** Drains and leaves, waiting for that at most `wait_ms`. Any thread but the worker's. */
 void rc_cluster_leave(rc_cluster *cluster, int64_t wait_ms);
-/** Ends the thread; the worker has stopped. NULL is allowed. */
+/** Ends the thread: no orders come any more, and the lease runs out. Before the worker stops.
+ *  Questions may still be asked. */
+void rc_cluster_halt(rc_cluster *cluster);
+/** NULL is allowed. */
 void rc_cluster_free(rc_cluster *cluster);
 
 /* ---- questions, any thread ------------------------------------------------------------------- */

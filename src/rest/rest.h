@@ -39,6 +39,12 @@ typedef struct rc_rest_cluster {
      *         connector or task), -OMC_EAGAIN (nobody at the moment; says why).
      */
     int (*owner)(void *arg, const char *connector, int task, rc_rest_peer *ret, rc_error *err);
+    /** The cluster as a JSON object: state, home, workers. */
+    void (*describe)(void *arg, rc_buf *out);
+    /** Why a connector's half or a task is where it is, as a JSON object. -OMC_ENOTFOUND. */
+    int (*explain)(void *arg, const char *connector, int task, rc_buf *out, rc_error *err);
+    /** Gives this worker's units away and takes none, or takes part again. */
+    void (*drain)(void *arg, bool on);
     void *arg;
 } rc_rest_cluster;
 

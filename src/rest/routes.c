@@ -98,6 +98,18 @@ static const route routes[] = {
      "Positions of a source or offsets of a sink."},
     {REST_DELETE, C("/offsets"), api_offsets_reset, ROUTE_API, CHANGE, NULL, NULL,
      "Forgets them, so that the connector begins anew. It must be STOPPED, else 409."},
+    {REST_GET, "/api/v1/cluster", api_cluster, ROUTE_API, ROUTE_WORKER, NULL, NULL,
+     "The cluster as this worker sees it: its membership, the broker that keeps who runs what, all "
+     "workers with what they run. 404 on a standalone worker."},
+    {REST_PUT, "/api/v1/cluster/drain", api_drain, ROUTE_API, CHANGE, "off=true: take part again",
+     NULL,
+     "This worker hands over what it runs and takes nothing any more, e.g. before it is replaced; "
+     "202."},
+    {REST_GET, "/api/v1/cluster/explain/{name}", api_explain, ROUTE_API, ROUTE_WORKER, NULL, NULL,
+     "Why a connector's own half (configuration of tasks) is on the worker it is on, and what moved "
+     "it there."},
+    {REST_GET, "/api/v1/cluster/explain/{name}/{task}", api_explain, ROUTE_API, ROUTE_WORKER, NULL,
+     NULL, "The same for a task."},
     {REST_GET, "/api/v1/connector-plugins", api_plugins, ROUTE_API, ROUTE_WORKER,
      "connectorsOnly=false: transforms, predicates and converters too; refused=true: instead, the "
      "files that were not loaded, and why", NULL,

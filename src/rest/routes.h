@@ -63,6 +63,8 @@ handler_fn api_root, api_list, api_create, api_get, api_delete, api_config, api_
 /* api_plugins.c */
 handler_fn api_plugins, api_plugin_config, api_plugin_validate, api_loggers, api_logger,
     api_logger_put;
+/* api_cluster.c */
+handler_fn api_cluster, api_explain, api_drain;
 /* health.c, metrics.c */
 handler_fn open_health, open_metrics;
 

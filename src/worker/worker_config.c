@@ -98,6 +98,22 @@ static const omc_option rows[] = {
     OPTION("tls.client.keyPassword", PASSWORD, NULL, tls_key_password, "Password of that file."),
     OPTION("positionStoreTopic", STRING, "connector-position-topic", position_topic,
            "RocketMQ topic in which positions of sources are kept, in the Java runtime's format."),
+    OPTION("connectClusterId", STRING, "DefaultConnectCluster", cluster,
+           "Name of the cluster that a distributed worker belongs to. It begins the name of the "
+           "topic that says who runs what, <name>-own-<epoch>."),
+    OPTION("cluster.secret", PASSWORD, NULL, cluster_secret,
+           "Signs calls between the workers of a cluster; the same on all of them. Default: "
+           "secretKey. Without either, a worker refuses requests that another one must answer."),
+    OPTION("rest.advertised.url", STRING, NULL, rest_advertised_url,
+           "How other workers reach this one's REST server, e.g. http://10.0.0.7:8082. Default: "
+           "made of rest.host and httpPort."),
+    RANGE("session.timeout.ms", DURATION_MS, "10000", session_timeout_ms, 3000, DAY_MS,
+          "A distributed worker that was not heard of for so long is taken for dead, and its tasks "
+          "are run by others. A killed process is noticed at once."),
+    RANGE("suspend.ms", DURATION_MS, "500", suspend_ms, 450, 60000,
+          "A distributed worker acts for its tasks only so long after it has last seen the state of "
+          "the cluster, then it waits. Raise it to 1000 where the broker that keeps that state "
+          "pauses for longer (garbage collection)."),
     OPTION("configStoreTopic", STRING, "connector-config-topic", config_topic,
            "RocketMQ topic in which the workers of a cluster keep configurations, in the Java runtime's "
            "format: for `cluster export` and `cluster import`. A standalone worker has its own store."),
@@ -177,7 +193,6 @@ static const omc_option rows[] = {
            "Whether unknown keys are errors; false = warnings."),
 
     /* The Java runtime's keys that have no effect here. */
-    IGNORED("connectClusterId", ONLY_CLUSTER),
     IGNORED("clusterName", "the Java runtime does not read it either."),
     IGNORED("connectHome", "no file is looked up beside the program."),
     IGNORED("autoCreateGroupEnable", "the Java runtime does not read it either."),

@@ -39,6 +39,10 @@ typedef struct rc_worker_config {
     const char *tls_key_password;   /**< tls.client.keyPassword */
     const char *position_topic;     /**< positionStoreTopic */
     const char *config_topic;       /**< configStoreTopic */
+    const char *cluster;            /**< connectClusterId */
+    const char *cluster_secret;
+    const char *rest_advertised_url;
+    int64_t session_timeout_ms, suspend_ms;
     const char *status_topic;       /**< connectStatusTopic */
     int64_t request_timeout_ms;     /**< operationTimeout, 3,000 */
     bool auto_create_topics;        /**< autoCreateTopicEnable, true */
