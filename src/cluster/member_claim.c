@@ -47,12 +47,13 @@ static enum when when_to_claim(const rc_membership *m, const unit *u, int64_t *r
 
     if (u->run != RUN_NONE || draining(m))
         return CLAIM_NEVER;
+    *ret_due = u->clean_at;
     if (!owner)
-        return CLAIM_NOW;
+        return m->now >= u->clean_at ? CLAIM_NOW : CLAIM_LATER;
     if (rc_m_unit_ours(m, u) || owner->closed < 0)
         return CLAIM_NEVER;
     p = owner->user;
-    *ret_due = p->closed_ms + m->close_ms;
+    *ret_due = RC_MAX(p->closed_ms + m->close_ms, u->clean_at);
     return m->now >= *ret_due || !RC_RULE_ON(RC_RULE_CLOSE_WAIT) ? CLAIM_NOW : CLAIM_LATER;
 }
 
@@ -80,7 +81,9 @@ void rc_m_want(rc_membership *m, unit *u)
 void rc_m_give(rc_membership *m, unit *u, bool dirty)
 {
     if (dirty)
-        rc_m_list(m, u, LIST_DIRTY, m->now + m->timers.tail_ms);
+        u->clean_at = m->now + m->timers.tail_ms;
+    if (m->now < u->clean_at)
+        rc_m_list(m, u, LIST_DIRTY, u->clean_at);
     else
         rc_m_list(m, u, LIST_RELEASE, 0);
 }

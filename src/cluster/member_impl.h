@@ -63,6 +63,7 @@ typedef struct unit {
     int64_t generation;
     int64_t claimed_at; /* Position. */
     uint64_t ask;       /* Of the WITNESS that counts; 0 = none. */
+    int64_t clean_at;   /* What a stopped run has sent may land until then. */
     bool suspended, draining;
     struct unit *run_next, *run_prev;     /* Of all with a run. */
     struct unit *acks_next, *acks_prev;   /* Of those that are RUN_CLAIMED. */

@@ -193,6 +193,8 @@ void rc_m_unit_unlisted(rc_membership *m, unit *u)
 void rc_m_unit_ended(rc_membership *m, unit *u, bool dirty)
 {
     end_run(m, u);
+    if (dirty)
+        u->clean_at = m->now + m->timers.tail_ms;
     if (rc_m_unit_ours(m, u))
         rc_m_give(m, u, dirty);
     else if (rc_m_wanted_here(m, u))
