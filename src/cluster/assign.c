@@ -78,11 +78,11 @@ static int check_units(const rc_assign_input *in, rc_error *err)
 static int make_columns(rc_assign_work *work, rc_error *err)
 {
     const rc_assign_input *in = work->in;
-    const rc_member **sorted = omc_alloc(work->arena, (in->member_count + 1) * sizeof *sorted);
+    const rc_member **sorted = omc_alloc(work->arena, (in->member_count + 1) * sizeof(rc_member *));
 
     for (size_t i = 0; i < in->member_count; i++)
         sorted[i] = &in->members[i];
-    qsort(sorted, in->member_count, sizeof *sorted, compare_members);
+    qsort(sorted, in->member_count, sizeof(rc_member *), compare_members);
     work->column_of = omc_alloc(work->arena, (in->member_count + 1) * sizeof *work->column_of);
     work->member_of = omc_alloc(work->arena, (in->member_count + 1) * sizeof *work->member_of);
     work->weight = omc_alloc(work->arena, (in->member_count + 1) * sizeof *work->weight);
@@ -107,7 +107,7 @@ static int make_units(rc_assign_work *work, rc_error *err)
 {
     const rc_assign_input *in = work->in;
     size_t count = in->unit_count;
-    const rc_unit **sorted = omc_alloc(work->arena, (count + 1) * sizeof *sorted);
+    const rc_unit **sorted = omc_alloc(work->arena, (count + 1) * sizeof(rc_unit *));
     bool in_order = true;
 
     for (size_t i = 0; i < count; i++) {
@@ -115,7 +115,7 @@ static int make_units(rc_assign_work *work, rc_error *err)
         in_order = in_order && (i == 0 || compare_units(&sorted[i - 1], &sorted[i]) < 0);
     }
     if (!in_order)
-        qsort(sorted, count, sizeof *sorted, compare_units);
+        qsort(sorted, count, sizeof(rc_unit *), compare_units);
     work->units = omc_alloc0(work->arena, (count + 1) * sizeof *work->units);
     work->group_first = omc_alloc0(work->arena, (count + 1) * sizeof *work->group_first);
     for (size_t i = 0; i < count; i++) {

@@ -246,6 +246,7 @@ static int32_t units_to_share(const search *s, int32_t start, int32_t end)
             load += work->load[i];
             weight += work->weight[i];
         }
+    RC_ASSERT(weight > 0);
     give = load * work->weight[start] / weight;
     take = load * work->weight[end] / weight;
     if (work->load[start] <= give || work->load[end] >= take)
