@@ -481,6 +481,7 @@ static rc_cluster *allocate(const rc_cluster_config *config)
 
     cluster->config = *config;
     cluster->ruler = (rc_ruler){.book = {book_put, book_find, cluster},
+                                .elsewhere = rc_cluster_elsewhere,
                                 .report = on_report,
                                 .arg = cluster};
     while (cluster->incarnation == 0)

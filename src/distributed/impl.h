@@ -148,6 +148,9 @@ struct rc_cluster {
     bool exited;
 };
 
+/** For rc_ruler.elsewhere; in view.c. */
+void rc_cluster_elsewhere(void *arg, const char *connector, int task, omc_arena *arena,
+                          rc_elsewhere *ret);
 /** Any thread. */
 void rc_cluster_post(rc_cluster *cluster, rc_event *event);
 int64_t rc_cluster_now(void); /* ms of CLOCK_BOOTTIME */

@@ -20,6 +20,7 @@ struct rc_link {
     rmq_pinned *pinned; /* I/O thread, as all below */
     uint64_t conn;
     call *calls; /* asked on it; without an answer when it is closed */
+    call *read;  /* the read that is open: a later one replaces it */
 };
 
 struct call {
@@ -30,7 +31,8 @@ struct call {
     int64_t offset;
     char *topic, *broker;
     rc_buf body;
-    bool asked; /* in the list */
+    bool asked;    /* in the list */
+    bool replaced; /* a read whose answer is dropped */
 };
 
 static call *call_new(rc_link *link, uint64_t conn)
@@ -47,6 +49,8 @@ static void call_free(call *c)
 {
     if (c->asked)
         DL_DELETE(c->link->calls, c);
+    if (c->link->read == c)
+        c->link->read = NULL;
     rc_buf_release(&c->body);
     free(c->topic);
     free(c->broker);
@@ -175,6 +179,10 @@ static void on_read(void *arg, const rmq_pinned_records *records)
     call *c = arg;
     rc_event *event;
 
+    if (c->replaced) {
+        call_free(c);
+        return;
+    }
     switch (records->result) {
     case RMQ_PINNED_NOTHING:
         read_at(c);
@@ -208,7 +216,7 @@ static void on_place(void *arg, int64_t offset, const rc_error *err)
     call *c = arg;
     rmq_pinned_records failed = {.result = RMQ_PINNED_FAILED, .err = err};
 
-    if (offset < 0) {
+    if (offset < 0 || c->replaced) {
         on_read(c, &failed);
         return;
     }
@@ -220,9 +228,14 @@ static void do_read(void *arg)
 {
     call *c = arg;
 
-    if (!current(c))
+    if (!current(c)) {
         call_free(c);
-    else if (c->offset == RC_READ_RECENT)
+        return;
+    }
+    if (c->link->read)
+        c->link->read->replaced = true;
+    c->link->read = c;
+    if (c->offset == RC_READ_RECENT)
         rmq_pinned_at(c->link->pinned, rc_now_ms(rc_clock_real()) - RECENT_MS, on_place, c);
     else if (c->offset == RC_READ_LEAST)
         rmq_pinned_least(c->link->pinned, on_place, c);

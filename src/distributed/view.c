@@ -72,6 +72,68 @@ int rc_cluster_owner(rc_cluster *cluster, const char *connector, int task, rc_cl
     return r;
 }
 
+/* ---- units of other workers ------------------------------------------------------------------ */
+
+static rc_state state_of(const rc_shared_state *said)
+{
+    const char *name = said->state ? said->state : said->java;
+
+    for (int s = 0; s < RC_STATE_COUNT; s++)
+        if (strcmp(rc_state_name((rc_state)s), name) == 0)
+            return (rc_state)s;
+    return RC_STATE_UNASSIGNED;
+}
+
+/* Name of the owner, "" when nobody has it. */
+static const char *owner_name(rc_cluster *cluster, const rc_unit_id *id, omc_arena *arena,
+                              const char **ret_trace)
+{
+    const rc_fold_unit *unit;
+    const char *name = "";
+
+    pthread_mutex_lock(&cluster->machine_mu);
+    unit = rc_fold_find_unit(rc_membership_fold(cluster->machine), id->connector, id->number);
+    if (unit && unit->owner) {
+        name = omc_copy(arena, unit->owner->name, strlen(unit->owner->name));
+        if (unit->owner->closed >= 0)
+            *ret_trace = rc_arena_format(arena,
+                                         "worker '%s' has gone; another one takes over within "
+                                         "seconds",
+                                         name);
+    }
+    pthread_mutex_unlock(&cluster->machine_mu);
+    return name;
+}
+
+void rc_cluster_elsewhere(void *arg, const char *connector, int task, omc_arena *arena,
+                          rc_elsewhere *ret)
+{
+    rc_cluster *cluster = arg;
+    const char *gone = NULL;
+    rc_shared_state said;
+    rc_unit_id id;
+
+    *ret = (rc_elsewhere){.state = RC_STATE_UNASSIGNED};
+    if (!unit_of(cluster, connector, task, arena, &id))
+        return;
+    ret->worker = owner_name(cluster, &id, arena, &gone);
+    if (!*ret->worker)
+        return;
+    if (gone) {
+        ret->trace = gone;
+        return;
+    }
+    ret->state = RC_STATE_STARTING;
+    if (!rc_topic_store_state_get(cluster->config.store, connector, task, arena, &said) ||
+        !said.worker || strcmp(said.worker, ret->worker) != 0)
+        return;
+    ret->state = state_of(&said);
+    ret->trace = said.trace;
+    ret->since_ms = said.stored_ms;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
 static json_t *text_or_null(const char *text)
 {
     return text && *text ? json_string(text) : json_null();

@@ -91,10 +91,17 @@ const char *view_java_type(unsigned kind)
     return kind == OMC_SOURCE ? "SOURCE" : kind == OMC_SINK ? "SINK" : "UNKNOWN";
 }
 
+/* Who runs it: another worker, nobody ("") or the one that answers. */
+static json_t *view_worker(const char *worker, const char *self)
+{
+    return view_str(worker ? worker : self);
+}
+
 json_t *view_java_task(const rc_task_view *task, const char *worker_id)
 {
     return json_pack("{s:s,s:o,s:o,s:i}", "state", rc_state_java(task->state), "trace",
-                     view_str(task->trace), "workerId", view_str(worker_id), "id", task->id);
+                     view_str(task->trace), "workerId", view_worker(task->worker, worker_id), "id",
+                     task->id);
 }
 
 json_t *view_java_status(const rc_connector_view *c, const char *worker_id)
@@ -105,7 +112,8 @@ json_t *view_java_status(const rc_connector_view *c, const char *worker_id)
         (void)json_array_append_new(tasks, view_java_task(&c->tasks[i], worker_id));
     return json_pack("{s:o,s:{s:s,s:o,s:o},s:o,s:s}", "name", view_str(c->name), "connector",
                      "state", rc_state_java(c->state), "trace", view_str(c->trace), "workerId",
-                     view_str(worker_id), "tasks", tasks, "type", view_java_type(c->kind));
+                     view_worker(c->worker, worker_id), "tasks", tasks, "type",
+                     view_java_type(c->kind));
 }
 
 json_t *view_java_info(const rc_connector_view *c)
@@ -145,7 +153,7 @@ static void add_story(json_t *to, const char *trace, int64_t since_ms, int64_t r
 json_t *view_kafka_task(const rc_task_view *task, const char *worker_id)
 {
     json_t *json = json_pack("{s:i,s:s,s:o}", "id", task->id, "state", rc_state_name(task->state),
-                             "worker_id", view_str(worker_id));
+                             "worker_id", view_worker(task->worker, worker_id));
 
     add_story(json, task->trace, task->since_ms,
               task->state == RC_STATE_RESTARTING ? task->retry_in_ms : 0);
@@ -155,7 +163,8 @@ json_t *view_kafka_task(const rc_task_view *task, const char *worker_id)
 json_t *view_kafka_status(const rc_connector_view *c, const char *worker_id)
 {
     json_t *connector =
-        json_pack("{s:s,s:o}", "state", rc_state_name(c->state), "worker_id", view_str(worker_id));
+        json_pack("{s:s,s:o}", "state", rc_state_name(c->state), "worker_id",
+                  view_worker(c->worker, worker_id));
     json_t *tasks = json_array();
 
     add_story(connector, c->trace, c->since_ms, 0);

@@ -241,6 +241,30 @@ void rc_topic_store_states(rc_topic_store *store, void (*each)(void *arg, const 
     (void)pthread_mutex_unlock(&store->mu);
 }
 
+static const char *copied(omc_arena *arena, const char *text)
+{
+    return text ? omc_copy(arena, text, strlen(text)) : NULL;
+}
+
+bool rc_topic_store_state_get(rc_topic_store *store, const char *connector, int task,
+                              omc_arena *arena, rc_shared_state *ret)
+{
+    const rc_shared_state *found;
+
+    (void)pthread_mutex_lock(&store->mu);
+    found = rc_shared_state_find(store->shared, connector, task);
+    if (found) {
+        *ret = *found;
+        ret->connector = copied(arena, found->connector);
+        ret->java = copied(arena, found->java);
+        ret->state = copied(arena, found->state);
+        ret->trace = copied(arena, found->trace);
+        ret->worker = copied(arena, found->worker);
+    }
+    (void)pthread_mutex_unlock(&store->mu);
+    return found != NULL;
+}
+
 int rc_topic_store_health(rc_topic_store *store, rc_error *err)
 {
     int r;

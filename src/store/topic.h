@@ -87,6 +87,10 @@ void rc_topic_store_state(rc_topic_store *store, const char *connector, int task
 void rc_topic_store_states(rc_topic_store *store, void (*each)(void *arg, const rc_shared_state *),
                            void *arg);
 
+/** State of a connector (task -1) or a task; texts in `arena`. false = nobody has said anything. */
+bool rc_topic_store_state_get(rc_topic_store *store, const char *connector, int task,
+                              omc_arena *arena, rc_shared_state *ret);
+
 /** 0, or why writes cannot succeed now: a topic that was deleted, a broker that is away. */
 int rc_topic_store_health(rc_topic_store *store, rc_error *err);
 /** Writes again what is old or spoiled, and the file; done once a minute by itself. */

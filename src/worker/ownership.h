@@ -127,9 +127,21 @@ typedef struct rc_unit_report {
     const rc_error *err; /**< FAILED, STUCK, OUTRANKED, GONE: why; NULL = none. */
 } rc_unit_report;
 
+/** What others say of a unit. */
+typedef struct rc_elsewhere {
+    const char *worker; /**< Who has it; NULL = nobody. */
+    rc_state state;
+    const char *trace; /**< NULL = none. */
+    int64_t since_ms;  /**< 0 = not known. */
+} rc_elsewhere;
+
 /** Who rules. Everything is borrowed and outlives the worker. */
 typedef struct rc_ruler {
     rc_task_book book;
+    /** What a unit is that this worker does not have; for views. Texts in `arena`. @thread control.
+     *  Must not block for long. NULL = nothing is known. */
+    void (*elsewhere)(void *arg, const char *connector, int task, omc_arena *arena,
+                      rc_elsewhere *ret);
     /** @thread control. Must not block, nor wait for the worker; may give orders. */
     void (*report)(void *arg, const rc_unit_report *report);
     void *arg;

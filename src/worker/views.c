@@ -87,6 +87,76 @@ static void view_task(rc_worker *worker, const rc_connector *c, const rc_task_sl
     look_at_unit(&slot->unit, arena, &view->state, &view->trace);
 }
 
+/* Of a unit that is not here. */
+static void look_elsewhere(rc_worker *worker, const char *connector, int task, omc_arena *arena,
+                           rc_elsewhere *ret)
+{
+    const rc_ruler *ruler = worker->setup.ruler;
+
+    *ret = (rc_elsewhere){.state = RC_STATE_UNASSIGNED};
+    if (ruler->elsewhere)
+        ruler->elsewhere(ruler->arg, connector, task, arena, ret);
+    if (!ret->worker)
+        ret->worker = "";
+    if (!*ret->worker && !ret->trace)
+        ret->trace = "no worker has it at the moment; GET /api/v1/cluster/explain says why";
+}
+
+static void view_task_elsewhere(rc_worker *worker, const rc_connector *c, int id,
+                                const omc_keyvalue *config, omc_arena *arena, rc_task_view *view)
+{
+    rc_option_table tables[2];
+    size_t count = rc_connector_tables(c->plugin, tables);
+    rc_elsewhere there;
+
+    look_elsewhere(worker, c->name, id, arena, &there);
+    *view = (rc_task_view){.id = id,
+                           .state = there.state,
+                           .trace = there.trace,
+                           .since_ms = there.since_ms,
+                           .config = rc_options_mask(tables, count, config, arena),
+                           .worker = there.worker};
+}
+
+/* All tasks of the newest record, wherever they run, and what is left here of an older one. */
+static void view_all_tasks(rc_worker *worker, const rc_connector *c, omc_arena *arena,
+                           rc_connector_view *view)
+{
+    const rc_task_book *book = &worker->setup.ruler->book;
+    rc_task_record record = {0};
+    rc_task_view *tasks;
+    size_t here = 0, n = 0;
+
+    if (!book->find(book->arg, c->name, arena, &record) || record.incarnation != c->incarnation)
+        record.count = 0;
+    tasks = omc_alloc0(arena, (record.count + c->slot_count + 1) * sizeof *tasks);
+    for (size_t i = 0; i < record.count; i++) {
+        while (here < c->slot_count && c->slots[here].id < (int)i)
+            here++;
+        if (here < c->slot_count && c->slots[here].id == (int)i)
+            view_task(worker, c, &c->slots[here++], arena, &tasks[n++]);
+        else
+            view_task_elsewhere(worker, c, (int)i, record.tasks[i], arena, &tasks[n++]);
+    }
+    for (; here < c->slot_count; here++)
+        view_task(worker, c, &c->slots[here], arena, &tasks[n++]);
+    view->tasks = tasks;
+    view->task_count = n;
+}
+
+static void view_half_elsewhere(rc_worker *worker, const rc_connector *c, omc_arena *arena,
+                                rc_connector_view *view)
+{
+    rc_elsewhere there;
+
+    look_elsewhere(worker, c->name, RC_UNIT_HALF, arena, &there);
+    view->state = there.state;
+    view->trace = there.trace;
+    view->worker = there.worker;
+    if (there.since_ms)
+        view->since_ms = there.since_ms;
+}
+
 static void view_connector(rc_worker *worker, const rc_connector *c, omc_arena *arena,
                            rc_connector_view *view)
 {
@@ -100,8 +170,6 @@ static void view_connector(rc_worker *worker, const rc_connector *c, omc_arena *
     view->kind = c->plugin ? c->plugin->kind : 0;
     view->state = c->state;
     view->trace = c->why.code ? c->why.msg : NULL;
-    if (rc_ruled(worker) && !c->half.fence && c->state == RC_STATE_UNASSIGNED)
-        view->trace = "another worker has the connector's own half, or nobody yet";
     look_at_unit(&c->half, arena, &view->state, &view->trace);
     view->target = c->target;
     view->config = rc_options_mask(tables, count, c->config, arena);
@@ -111,6 +179,11 @@ static void view_connector(rc_worker *worker, const rc_connector *c, omc_arena *
     view->tasks = tasks;
     for (size_t i = 0; i < c->slot_count; i++)
         view_task(worker, c, &c->slots[i], arena, &tasks[i]);
+    if (!rc_ruled(worker))
+        return;
+    view_all_tasks(worker, c, arena, view);
+    if (!c->half.fence && c->state != RC_STATE_STOPPED)
+        view_half_elsewhere(worker, c, arena, view);
 }
 
 static int by_name(const void *a, const void *b)

@@ -69,7 +69,8 @@ typedef struct rc_task_view {
     const omc_keyvalue *config; /**< Secrets masked. */
     int64_t since_ms;           /**< Wall time of the last state change. */
     int64_t retry_in_ms;        /**< RESTARTING: until the next try. */
-    rc_task_metrics *metrics;   /**< Valid as long as the reply. */
+    rc_task_metrics *metrics;   /**< Valid as long as the reply. NULL: another worker's. */
+    const char *worker;         /**< Who runs it; NULL = this worker. */
 } rc_task_view;
 
 typedef struct rc_connector_view {
@@ -83,6 +84,7 @@ typedef struct rc_connector_view {
     const omc_keyvalue *config; /**< Secrets masked. */
     int64_t version;
     int64_t since_ms;
+    const char *worker; /**< Who has its own half; NULL = this worker. */
     size_t task_count;
     const rc_task_view *tasks;
 } rc_connector_view;
