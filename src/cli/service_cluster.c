@@ -56,6 +56,14 @@ static int explain(void *arg, const char *connector, int task, rc_buf *out, rc_e
     return rc_cluster_explain(arg, connector, task, out, err);
 }
 
+static void figures(void *arg,
+                    void (*each)(void *each_arg, const char *name, const char *type,
+                                 const char *help, int64_t value),
+                    void *each_arg)
+{
+    rc_cluster_figures(arg, each, each_arg);
+}
+
 static void drain(void *arg, bool on)
 {
     rc_cluster_drain(arg, on);
@@ -71,6 +79,7 @@ static void for_rest(rc_service_cluster *sc, const rc_worker_config *config)
                                  .owner = owner,
                                  .describe = describe,
                                  .explain = explain,
+                                 .figures = figures,
                                  .drain = drain,
                                  .arg = sc->cluster};
     if (secret && *secret) {

@@ -86,8 +86,11 @@ void rc_cluster_describe(rc_cluster *cluster, rc_buf *out);
 /** Why a unit is where it is, as JSON. */
 int rc_cluster_explain(rc_cluster *cluster, const char *connector, int task, rc_buf *out,
                        rc_error *err);
-/** Numbers for metrics. */
-rc_member_counts rc_cluster_counts(rc_cluster *cluster, rc_membership_state *ret);
+/** Figures for metrics: name without prefix, "counter" or "gauge", help, value. */
+void rc_cluster_figures(rc_cluster *cluster,
+                        void (*each)(void *arg, const char *name, const char *type,
+                                     const char *help, int64_t value),
+                        void *arg);
 
 RC_DEFINE_CLEANUP(rc_cluster, rc_cluster_free)
 

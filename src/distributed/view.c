@@ -210,13 +210,47 @@ int rc_cluster_explain(rc_cluster *cluster, const char *connector, int task, rc_
     return 0;
 }
 
-rc_member_counts rc_cluster_counts(rc_cluster *cluster, rc_membership_state *ret)
+/* ---- figures --------------------------------------------------------------------------------- */
+
+void rc_cluster_figures(rc_cluster *cluster,
+                        void (*each)(void *arg, const char *name, const char *type,
+                                     const char *help, int64_t value),
+                        void *arg)
 {
-    rc_member_counts counts;
+    rc_member_counts c;
+    bool open;
+    size_t workers = 0;
+    rc_fold_worker *worker = NULL;
 
     pthread_mutex_lock(&cluster->machine_mu);
-    counts = rc_membership_counts(cluster->machine);
-    *ret = rc_membership_state_of(cluster->machine);
+    c = rc_membership_counts(cluster->machine);
+    open = rc_membership_state_of(cluster->machine) == RC_MEMBERSHIP_OPEN;
+    while ((worker = rc_fold_next_worker(rc_membership_fold(cluster->machine), worker)))
+        workers += worker->closed < 0;
     pthread_mutex_unlock(&cluster->machine_mu);
-    return counts;
+    each(arg, "member", "gauge", "1 while this worker is a member; 0: it may run nothing.", open);
+    each(arg, "workers", "gauge", "Members, this worker included.", (int64_t)workers);
+    each(arg, "units_owned", "gauge", "Connectors' halves and tasks that this worker has.",
+         (int64_t)c.owned);
+    each(arg, "units_running", "gauge", "Of them, running.", (int64_t)c.running);
+    each(arg, "records_total", "counter", "Records read of the ownership log.",
+         (int64_t)c.records);
+    each(arg, "records_void_total", "counter", "Of them, without effect.",
+         (int64_t)c.void_records);
+    each(arg, "appends_total", "counter", "Records written to it.", (int64_t)c.appends);
+    each(arg, "pings_total", "counter", "Questions for its end, which give the lease.",
+         (int64_t)c.pings);
+    each(arg, "claims_won_total", "counter", "Units claimed with success.",
+         (int64_t)c.claims_won);
+    each(arg, "claims_lost_total", "counter", "Claims that another worker was faster with.",
+         (int64_t)c.claims_lost);
+    each(arg, "suspicions_refuted_total", "counter",
+         "Times others took this worker for dead while it lived.", (int64_t)c.closes_refuted);
+    each(arg, "log_truncations_total", "counter", "Times the ownership log had lost its end.",
+         (int64_t)c.truncations);
+    each(arg, "outranked_total", "counter", "Tasks that found a newer owner in the log.",
+         (int64_t)c.outranked);
+    each(arg, "assignments_total", "counter", "Assignments computed.", (int64_t)c.assignments);
+    each(arg, "divergence_total", "counter",
+         "Snapshots that differ from what was read here: must stay 0.", (int64_t)c.diverged);
 }

@@ -277,6 +277,20 @@ static void rest_values(rc_buf *out, const int64_t *answered)
                           (long long)answered[code]);
 }
 
+static void cluster_value(void *arg, const char *name, const char *type, const char *help,
+                          int64_t number)
+{
+    RC_AUTO_FREE char *full = rc_format(P "cluster_%s", name);
+
+    value(arg, full, type, help, number);
+}
+
+static void cluster_values(rc_buf *out, const rc_rest_cluster *cluster)
+{
+    if (cluster->figures)
+        cluster->figures(cluster->arg, cluster_value, out);
+}
+
 static void render_metrics(exchange *ex, const rc_reply *reply, answer *out)
 {
     rc_buf *buf = &out->body;
@@ -287,6 +301,7 @@ static void render_metrics(exchange *ex, const rc_reply *reply, answer *out)
     process_values(buf, ex->worker_started_ms);
     rest_values(buf, ex->state);
     log_values(buf, ex->log);
+    cluster_values(buf, &ex->rest->cluster);
     if (reply->result < 0)
         return;
     states(buf, reply);

@@ -43,6 +43,12 @@ typedef struct rc_rest_cluster {
     void (*describe)(void *arg, rc_buf *out);
     /** Why a connector's half or a task is where it is, as a JSON object. -OMC_ENOTFOUND. */
     int (*explain)(void *arg, const char *connector, int task, rc_buf *out, rc_error *err);
+    /** The membership's figures: name, "counter" or "gauge", help, value; for /metrics. Any
+     *  thread. */
+    void (*figures)(void *arg,
+                    void (*each)(void *each_arg, const char *name, const char *type,
+                                 const char *help, int64_t value),
+                    void *each_arg);
     /** Gives this worker's units away and takes none, or takes part again. */
     void (*drain)(void *arg, bool on);
     void *arg;
