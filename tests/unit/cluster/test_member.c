@@ -184,7 +184,7 @@ static void connection_breaks(void)
 
 static void catalog(int units)
 {
-    rc_catalog_unit all[64];
+    RC_AUTO_FREE rc_catalog_unit *all = rc_calloc((size_t)units + 1, sizeof *all);
 
     for (int i = 0; i < units; i++)
         all[i] = (rc_catalog_unit){{"t", i}, 1, NULL};
@@ -782,6 +782,36 @@ static void foreign_bytes_change_nothing(void **state)
     assert_int_equal(t.stopped, 0);
 }
 
+/* ---- size ------------------------------------------------------------------------------------ */
+
+static void a_hundred_thousand_units_run_in_one_worker(void **state)
+{
+    (void)state;
+    catalog(100000);
+    run(10000);
+    assert_int_equal(t.started, 100000);
+    assert_true(t.end < 1000); /* Many units in a record. */
+    connection_breaks();
+    run(2000);
+    assert_int_equal(t.resumed, 100000);
+    assert_int_equal(t.stopped, 0);
+}
+
+static void a_thousand_workers_share_them(void **state)
+{
+    char name[16];
+
+    (void)state;
+    genesis();
+    for (int i = 0; i < 999; i++) {
+        snprintf(name, sizeof name, "w%d", i);
+        hb(name, 100 + (uint64_t)i, 1);
+    }
+    catalog(100000);
+    run(10000);
+    assert_int_equal(t.started, 100);
+}
+
 #define RULE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -821,6 +851,8 @@ int main(void)
         RULE(the_oldest_session_writes_snapshots_and_others_start_with_them),
         RULE(times_that_break_an_inequality_are_refused),
         RULE(foreign_bytes_change_nothing),
+        RULE(a_hundred_thousand_units_run_in_one_worker),
+        RULE(a_thousand_workers_share_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
