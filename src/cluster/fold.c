@@ -190,9 +190,9 @@ void rc_fold_free(rc_fold *fold)
     if (!fold)
         return;
     HASH_ITER(hh, fold->units, u, next_unit)
-        drop_unit(fold, u);
+    drop_unit(fold, u);
     HASH_ITER(hh, fold->workers, w, next_worker)
-        drop_worker(fold, w);
+    drop_worker(fold, w);
     free(fold->cluster);
     free(fold->sealed_home);
     free(fold);

@@ -4,17 +4,15 @@
  * A pure function of the records read so far: every reader, also a late one, gets the same from the
  * same prefix. No clock, no I/O.
  *
- *   F1 hb       a session above the current one of the name opens it (another incarnation frees what
- *               the former one owned); that of the open session is a sign of life; all else is void
- *   F2 close    ends the session it names when that is the current, open one; it stays closed
- *   F3 claim    a unit is taken when the claimant's session is current and open, the claim names the
- *               unit's generation, and the unit is free, or its owner's session was closed exactly
- *               where the claim says. Its generation is then max(position, floor)
- *   F4 release  by the owner with its generation; the generation stays as the one to follow
- *   genesis     records before the first are void, later ones as well
- *   seal        all behind it is void
- *   forget      drops units of that generation whose owner, if any, has no open session, and names
- *               whose session is closed and that own nothing
+ *   F1 hb       a session above the current one of the name opens it (another incarnation frees
+ * what the former one owned); that of the open session is a sign of life; all else is void F2 close
+ * ends the session it names when that is the current, open one; it stays closed F3 claim    a unit
+ * is taken when the claimant's session is current and open, the claim names the unit's generation,
+ * and the unit is free, or its owner's session was closed exactly where the claim says. Its
+ * generation is then max(position, floor) F4 release  by the owner with its generation; the
+ * generation stays as the one to follow genesis     records before the first are void, later ones
+ * as well seal        all behind it is void forget      drops units of that generation whose owner,
+ * if any, has no open session, and names whose session is closed and that own nothing
  *
  * *Positions* are epoch * 2^40 + offset in the queue: they rise over moves of the log, and so do
  * generations. Cost: O(1) per record and per unit in it, but a new incarnation costs the units of
@@ -49,14 +47,14 @@ typedef struct rc_fold_worker {
 } rc_fold_worker;
 
 struct rc_fold_unit {
-    const char *key;       /**< rc_fold_key() */
+    const char *key; /**< rc_fold_key() */
     const char *connector;
     int32_t number;
-    rc_fold_worker *owner; /**< NULL = free. */
-    uint64_t incarnation;  /**< Of the owner. */
-    int64_t generation;    /**< Of the owner, or the last one. */
-    int64_t since;         /**< Position of the claim or release that made it so. */
-    const char *from;      /**< Owner before this one; NULL = none. */
+    rc_fold_worker *owner;     /**< NULL = free. */
+    uint64_t incarnation;      /**< Of the owner. */
+    int64_t generation;        /**< Of the owner, or the last one. */
+    int64_t since;             /**< Position of the claim or release that made it so. */
+    const char *from;          /**< Owner before this one; NULL = none. */
     rc_fold_unit *next, *prev; /**< Of the owner's. */
     void *user;
     uint64_t hash;
@@ -102,13 +100,13 @@ int64_t rc_fold_offset(int64_t position);
 /** Applies the record at position next(). `record` NULL: those bytes are no record. */
 rc_verdict rc_fold_apply(rc_fold *fold, const rc_own_record *record);
 
-int64_t rc_fold_next(const rc_fold *fold);   /**< Position of the next record. */
+int64_t rc_fold_next(const rc_fold *fold); /**< Position of the next record. */
 int64_t rc_fold_epoch(const rc_fold *fold);
-bool rc_fold_begun(const rc_fold *fold);     /**< A genesis was read, or a snapshot loaded. */
+bool rc_fold_begun(const rc_fold *fold); /**< A genesis was read, or a snapshot loaded. */
 /** After rc_fold_move(), until the genesis of the new log was read. */
 bool rc_fold_moved(const rc_fold *fold);
-/** The log does not go on from what this fold is: its genesis imports another one (or nothing, after
- *  rc_fold_move()). It must be made anew, from a snapshot if there is one. */
+/** The log does not go on from what this fold is: its genesis imports another one (or nothing,
+ * after rc_fold_move()). It must be made anew, from a snapshot if there is one. */
 bool rc_fold_foreign(const rc_fold *fold);
 const char *rc_fold_cluster(const rc_fold *fold); /**< Of the genesis; "" before. */
 /** Sealed: the log goes on at that epoch and broker; either may be NULL. */

@@ -10,7 +10,7 @@ struct rc_fold {
     int64_t next;
     int64_t epoch;
     bool begun;
-    bool moved;   /* Carried over from the last epoch; the genesis has to agree, and comes next. */
+    bool moved; /* Carried over from the last epoch; the genesis has to agree, and comes next. */
     bool foreign;
     char *cluster;
     int64_t sealed_epoch; /* 0 = it is not. */

@@ -60,8 +60,9 @@ static void put_all(const rc_fold *fold, struct chunk *c)
         const char *owner = u->owner ? u->owner->name : NULL;
 
         make_room(c, len_of(u->connector) + len_of(owner) + len_of(u->from));
-        c->units[c->record.unit_count++] = (rc_own_unit){
-            u->connector, u->number, owner, u->incarnation, u->generation, u->since, u->from};
+        c->units[c->record.unit_count++] =
+            (rc_own_unit){u->connector,  u->number, owner,  u->incarnation,
+                          u->generation, u->since,  u->from};
     }
     end_chunk(c);
 }

@@ -111,8 +111,8 @@ static rc_unit *units_of(rc_membership *m)
         const rc_fold_worker *owner = u->fold ? u->fold->owner : NULL;
 
         all[i] = (rc_unit){u->connector, u->number,
-                           owner ? ((const peer *)owner->user)->place : RC_ASSIGN_NOBODY,
-                           u->weight, u->requires};
+                           owner ? ((const peer *)owner->user)->place : RC_ASSIGN_NOBODY, u->weight,
+                           u->requires};
     }
     return all;
 }

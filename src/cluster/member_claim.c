@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * Claims and releases, many units in a record. Units wait in lists that are in order of time, so that
- * a look costs what is due, not what there is.
+ * Claims and releases, many units in a record. Units wait in lists that are in order of time, so
+ * that a look costs what is due, not what there is.
  *
  *   READY    to be claimed: the assignment wants it here, and it is free or its owner closed for
  *            D_close (R9); at most RC_CLAIM_ROUNDS records are under way
@@ -157,10 +157,10 @@ void rc_m_claim_read(rc_membership *m, const rc_own_record *record)
         rc_m_dirty(m);
     }
     HASH_ITER(hh, m->appends, a, next)
-        if (a->nonce == record->nonce && a->kind == APPEND_CLAIM) {
-            a->kind = APPEND_OTHER; /* Its acknowledgement still counts. */
-            m->claims_out--;
-        }
+    if (a->nonce == record->nonce && a->kind == APPEND_CLAIM) {
+        a->kind = APPEND_OTHER; /* Its acknowledgement still counts. */
+        m->claims_out--;
+    }
 }
 
 /* ---- releases -------------------------------------------------------------------------------- */

@@ -60,7 +60,8 @@ static bool appends_slow(rc_membership *m)
     append *a, *next;
     bool slow = false;
 
-    HASH_ITER(hh, m->appends, a, next) {
+    HASH_ITER(hh, m->appends, a, next)
+    {
         int64_t age = m->now - a->sent_ms;
 
         if (age > 15 * APPEND_SLOW_MS || (a->answered && age > 2 * m->timers.retry_ms))
@@ -114,7 +115,7 @@ void rc_m_conn_clear(rc_membership *m)
     append *a, *next;
 
     HASH_ITER(hh, m->appends, a, next)
-        free_append(m, a);
+    free_append(m, a);
     m->verified = m->caught = m->reading = m->verifying = false;
     m->ping = 0;
     m->pending_count = 0;

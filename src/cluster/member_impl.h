@@ -16,11 +16,11 @@
 
 #include "cluster/member.h"
 
-#define RC_CLAIM_BATCH 256  /* Units in one claim or release. */
-#define RC_CLAIM_ROUNDS 4   /* Records of claims that have not been read back. */
+#define RC_CLAIM_BATCH 256                    /* Units in one claim or release. */
+#define RC_CLAIM_ROUNDS 4                     /* Records of claims that have not been read back. */
 #define RC_APPENDS_MAX (2 * RC_OWN_PARTS_MAX) /* Appends without an answer. */
 #define RC_PENDING_PINGS 4
-#define RC_PREFER_MS 2000   /* After the loss of a log its workers claim what they ran first. */
+#define RC_PREFER_MS 2000 /* After the loss of a log its workers claim what they ran first. */
 
 /* What this worker does with a unit. */
 enum run_state {
@@ -29,7 +29,7 @@ enum run_state {
     RUN_WITNESS,  /* The position topic is asked (R7). */
     RUN_STARTING, /* START was given. */
     RUN_RUNNING,
-    RUN_STOPPING  /* STOP was given. */
+    RUN_STOPPING /* STOP was given. */
 };
 
 /* In which list a unit waits; each is a queue in order of time. */
@@ -65,8 +65,8 @@ typedef struct unit {
     uint64_t ask;       /* Of the WITNESS that counts; 0 = none. */
     int64_t clean_at;   /* What a stopped run has sent may land until then. */
     bool suspended, draining;
-    struct unit *run_next, *run_prev;     /* Of all with a run. */
-    struct unit *acks_next, *acks_prev;   /* Of those that are RUN_CLAIMED. */
+    struct unit *run_next, *run_prev;   /* Of all with a run. */
+    struct unit *acks_next, *acks_prev; /* Of those that are RUN_CLAIMED. */
 
     enum unit_list list;
     int64_t due; /* In its list. */
@@ -82,7 +82,7 @@ typedef struct peer {
     int64_t suspect_at_ms; /* Its session is closed then; INT64_MAX = no reason. */
     rc_suspicion suspicion;
     int64_t closed_by_us_ms; /* Last close that we appended. */
-    int32_t place;         /* In the input of the assignment. */
+    int32_t place;           /* In the input of the assignment. */
 } peer;
 
 enum append_kind { APPEND_OTHER, APPEND_OPEN, APPEND_CLAIM };
@@ -110,10 +110,10 @@ struct pending_ping {
 
 enum conn_state { CONN_NONE, CONN_ASKED, CONN_UP };
 enum read_mode {
-    READ_FOLD,     /* Records go into the fold. */
-    READ_RECENT,   /* A snapshot is looked for, from 25 minutes ago on, */
-    READ_LEAST,    /* from the beginning of the log on, */
-    READ_HEADLESS  /* and there was none: an empty one was appended. */
+    READ_FOLD,    /* Records go into the fold. */
+    READ_RECENT,  /* A snapshot is looked for, from 25 minutes ago on, */
+    READ_LEAST,   /* from the beginning of the log on, */
+    READ_HEADLESS /* and there was none: an empty one was appended. */
 };
 
 struct rc_membership {
@@ -134,11 +134,11 @@ struct rc_membership {
     bool reading;
     int64_t read_at; /* Not before. */
     int64_t read_from;
-    bool verifying; /* The record before `next` comes again. */
-    uint64_t ping; /* Without an answer; 0 = none. */
+    bool verifying;             /* The record before `next` comes again. */
+    uint64_t ping;              /* Without an answer; 0 = none. */
     int64_t ping_ms, ping_next; /* When it was sent; where we stood. */
-    int64_t pinged_ms;   /* Last one sent. */
-    int64_t answered_ms; /* When the last one that was answered was sent. */
+    int64_t pinged_ms;          /* Last one sent. */
+    int64_t answered_ms;        /* When the last one that was answered was sent. */
     bool ask_ping;
     struct pending_ping pending[RC_PENDING_PINGS];
     int pending_count;
@@ -164,16 +164,16 @@ struct rc_membership {
     rc_arena arena;
 
     /* session */
-    int64_t session;       /* Highest that was ours; 0 = none. */
-    bool open;             /* It is open, and was opened on this connection. */
-    int64_t opening_ms;    /* When the hb that opens was appended; 0 = was not. */
-    int64_t contested;     /* Session of our name that we have closed to start; 0 = none. */
+    int64_t session;    /* Highest that was ours; 0 = none. */
+    bool open;          /* It is open, and was opened on this connection. */
+    int64_t opening_ms; /* When the hb that opens was appended; 0 = was not. */
+    int64_t contested;  /* Session of our name that we have closed to start; 0 = none. */
     int64_t contested_ms;
     int refutes;
     int64_t beat_ms;
-    int64_t acked;         /* Position of the highest append that is stored for good. */
+    int64_t acked; /* Position of the highest append that is stored for good. */
     int64_t nudged_ms;
-    int64_t looked_ms;     /* At the silence of others. */
+    int64_t looked_ms; /* At the silence of others. */
     int64_t suspect_at;
     append *appends;
     int claims_out;
@@ -258,7 +258,7 @@ void rc_m_units_free(rc_membership *m);
 
 /* member_claim.c */
 void rc_m_list(rc_membership *m, unit *u, enum unit_list list, int64_t due);
-void rc_m_want(rc_membership *m, unit *u); /* To be claimed as soon as that is right. */
+void rc_m_want(rc_membership *m, unit *u);             /* To be claimed as soon as that is right. */
 void rc_m_give(rc_membership *m, unit *u, bool dirty); /* To be released. */
 void rc_m_claim_step(rc_membership *m);
 void rc_m_claim_read(rc_membership *m, const rc_own_record *record);

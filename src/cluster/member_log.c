@@ -35,7 +35,8 @@ static void drop_fold(rc_membership *m)
     for (rc_fold_worker *w = rc_fold_next_worker(m->fold, NULL); w;
          w = rc_fold_next_worker(m->fold, w))
         free(w->user);
-    HASH_ITER(hh, m->units, u, next) {
+    HASH_ITER(hh, m->units, u, next)
+    {
         if (u->fold)
             u->seen = RC_MAX(u->seen, u->fold->generation);
         u->fold = NULL;
@@ -400,14 +401,16 @@ static void forget(rc_membership *m)
         if (!u->listed && f->since < m->snap_position &&
             (!f->owner || (f->owner->closed >= 0 && f->owner->closed < m->snap_position)))
             forget_one(m, &r,
-                       (rc_own_item){.connector = f->connector, .number = f->number,
+                       (rc_own_item){.connector = f->connector,
+                                     .number = f->number,
                                      .prev = f->generation});
     }
     for (rc_fold_worker *w = rc_fold_next_worker(m->fold, NULL); w;
          w = rc_fold_next_worker(m->fold, w))
         if (w->closed >= 0 && w->closed < m->snap_position && !w->owned)
             forget_one(m, &r,
-                       (rc_own_item){.connector = w->name, .number = RC_OWN_NAME,
+                       (rc_own_item){.connector = w->name,
+                                     .number = RC_OWN_NAME,
                                      .prev = w->session});
     forget_some(m, &r);
 }

@@ -2,16 +2,16 @@
 /**
  * Sessions. The own one is opened when the end of the log is reached on a connection, and again
  * after each close of it (R6). Those of others are closed on suspicion (R8): by a hint, or when no
- * beat of theirs was read for T on this connection. In large clusters everybody sees the same at the
- * same time, so that each waits a moment of its own first, and mostly finds the session closed.
+ * beat of theirs was read for T on this connection. In large clusters everybody sees the same at
+ * the same time, so that each waits a moment of its own first, and mostly finds the session closed.
  */
 #include "cluster/member_impl.h"
 
 #define BEAT_PER_SESSION_MS 60
-#define LOOK_MS 250           /* Between looks at the silence of all. */
-#define SPREAD_PER_SESSION 5  /* Milliseconds of waiting. */
+#define LOOK_MS 250          /* Between looks at the silence of all. */
+#define SPREAD_PER_SESSION 5 /* Milliseconds of waiting. */
 #define SPREAD_MAX_MS 2000
-#define SPREAD_FROM 10        /* Sessions; fewer do not wait. */
+#define SPREAD_FROM 10 /* Sessions; fewer do not wait. */
 
 bool rc_m_mine(const rc_membership *m)
 {
@@ -134,8 +134,7 @@ static void append_hb(rc_membership *m, int64_t session, enum append_kind kind)
 
 static void append_close(rc_membership *m, const char *name, int64_t session, const char *why)
 {
-    rc_own_record r = {
-        .kind = RC_OWN_CLOSE, .worker = name, .session = session, .why = why};
+    rc_own_record r = {.kind = RC_OWN_CLOSE, .worker = name, .session = session, .why = why};
 
     (void)rc_m_append(m, &r, APPEND_OTHER);
 }
@@ -219,8 +218,8 @@ static void suspect(rc_membership *m, rc_fold_worker *w, rc_suspicion why)
         return;
     p->suspicion = why;
     p->suspect_at_ms = m->now + (why == RC_SUSPECT_OPERATOR ? 0 : spread(m));
-    p->suspect_at_ms = RC_MAX(p->suspect_at_ms,
-                              p->closed_by_us_ms ? p->closed_by_us_ms + 1000 : m->now);
+    p->suspect_at_ms =
+        RC_MAX(p->suspect_at_ms, p->closed_by_us_ms ? p->closed_by_us_ms + 1000 : m->now);
     m->suspect_at = RC_MIN(m->suspect_at, p->suspect_at_ms);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * A unit in the hands of this worker: claimed, acknowledged (R12), its positions asked (R7), started,
- * suspended and resumed, drained (R14), stopped. What the fold says of it comes first, always.
+ * A unit in the hands of this worker: claimed, acknowledged (R12), its positions asked (R7),
+ * started, suspended and resumed, drained (R14), stopped. What the fold says of it comes first,
+ * always.
  */
 #include "cluster/member_impl.h"
 
@@ -53,7 +54,7 @@ void rc_m_units_free(rc_membership *m)
 
     HASH_CLEAR(by_ask, m->asks);
     HASH_ITER(hh, m->units, u, next)
-        free_unit(m, u);
+    free_unit(m, u);
     for (size_t i = 0; i < m->name_count; i++)
         free(m->names[i]);
     free(m->names);
@@ -208,9 +209,10 @@ void rc_m_unit_outranked(rc_membership *m, unit *u, int64_t seen)
 {
     m->counts.outranked++;
     u->seen = RC_MAX(u->seen, seen);
-    rc_m_tell(m, RC_TELL_WARN,
-              "unit %s: generation %lld was found, ours is %lld: it stops, and is claimed above that",
-              u->key, (long long)seen, (long long)u->generation);
+    rc_m_tell(
+        m, RC_TELL_WARN,
+        "unit %s: generation %lld was found, ours is %lld: it stops, and is claimed above that",
+        u->key, (long long)seen, (long long)u->generation);
     rc_m_unit_stop(m, u, "a higher generation was found");
     if (u->run == RUN_NONE && rc_m_unit_ours(m, u))
         rc_m_give(m, u, false);

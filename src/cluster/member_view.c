@@ -141,9 +141,8 @@ static rc_place_state own_state(const rc_membership *m, const unit *u, int64_t n
         return RC_PLACE_DRAINING;
     if (u->run != RUN_RUNNING)
         return RC_PLACE_STARTING;
-    return u->suspended || (now_ms >= m->lease_until && now_ms < m->need_until)
-               ? RC_PLACE_SUSPENDED
-               : RC_PLACE_RUNNING;
+    return u->suspended || (now_ms >= m->lease_until && now_ms < m->need_until) ? RC_PLACE_SUSPENDED
+                                                                                : RC_PLACE_RUNNING;
 }
 
 static rc_place_state place_state(const rc_membership *m, const unit *u, int64_t now_ms)
@@ -191,8 +190,9 @@ static const char *sentence(const rc_membership *m, const rc_place *p, omc_arena
                                (long long)p->generation, p->from ? ", after " : "",
                                p->from ? p->from : "", whys[p->why], log);
     return rc_arena_format(
-        arena, "'%s' has it since record %lld, generation %lld; the last assignment sees it at %s: "
-               "%s.%s",
+        arena,
+        "'%s' has it since record %lld, generation %lld; the last assignment sees it at %s: "
+        "%s.%s",
         p->owner, (long long)rc_fold_offset(p->since), (long long)p->generation,
         p->wanted ? p->wanted : "nobody", whys[p->why], log);
 }

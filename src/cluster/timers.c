@@ -30,9 +30,9 @@ static int refuse(rc_error *err, const char *what, int64_t a, const char *other,
 
 int rc_timers_check(const rc_timers *t, rc_error *err)
 {
-    const int64_t each[] = {t->suspend_ms, t->ping_ms,   t->margin_ms, t->session_ms,
-                            t->heartbeat_ms, t->backoff_ms, t->tail_ms, t->assign_ms,
-                            t->retry_ms,   t->snap_ms,   t->snap_records};
+    const int64_t each[] = {t->suspend_ms,   t->ping_ms,    t->margin_ms,   t->session_ms,
+                            t->heartbeat_ms, t->backoff_ms, t->tail_ms,     t->assign_ms,
+                            t->retry_ms,     t->snap_ms,    t->snap_records};
 
     for (size_t i = 0; i < RC_COUNT(each); i++)
         if (each[i] < 1 || each[i] > 86400000)

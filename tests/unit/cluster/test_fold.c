@@ -34,8 +34,11 @@ static int teardown(void **state)
 
 static rc_verdict hb(const char *worker, uint64_t incarnation, int64_t session)
 {
-    rc_own_record r = {.kind = RC_OWN_HB, .worker = worker, .incarnation = incarnation,
-                       .session = session, .about = {"", "", "", 1, 0}};
+    rc_own_record r = {.kind = RC_OWN_HB,
+                       .worker = worker,
+                       .incarnation = incarnation,
+                       .session = session,
+                       .about = {"", "", "", 1, 0}};
 
     return rc_fold_apply(fold, &r);
 }
@@ -56,8 +59,12 @@ struct claim {
 static rc_verdict claim(struct claim c)
 {
     rc_own_item item = {"t", 0, c.prev, c.closed, c.floor};
-    rc_own_record r = {.kind = RC_OWN_CLAIM, .worker = c.worker, .incarnation = c.incarnation,
-                       .session = c.session, .items = &item, .item_count = 1};
+    rc_own_record r = {.kind = RC_OWN_CLAIM,
+                       .worker = c.worker,
+                       .incarnation = c.incarnation,
+                       .session = c.session,
+                       .items = &item,
+                       .item_count = 1};
 
     return rc_fold_apply(fold, &r);
 }
@@ -65,8 +72,11 @@ static rc_verdict claim(struct claim c)
 static rc_verdict let_go(const char *worker, uint64_t incarnation, int64_t generation)
 {
     rc_own_item item = {"t", 0, generation, -1, -1};
-    rc_own_record r = {.kind = RC_OWN_RELEASE, .worker = worker, .incarnation = incarnation,
-                       .items = &item, .item_count = 1};
+    rc_own_record r = {.kind = RC_OWN_RELEASE,
+                       .worker = worker,
+                       .incarnation = incarnation,
+                       .items = &item,
+                       .item_count = 1};
 
     return rc_fold_apply(fold, &r);
 }
@@ -267,8 +277,12 @@ static void fill(int count)
 {
     char name[40];
     rc_own_item item = {name, 0, -1, -1, 0};
-    rc_own_record r = {.kind = RC_OWN_CLAIM, .worker = "a", .incarnation = 1, .session = 1,
-                       .items = &item, .item_count = 1};
+    rc_own_record r = {.kind = RC_OWN_CLAIM,
+                       .worker = "a",
+                       .incarnation = 1,
+                       .session = 1,
+                       .items = &item,
+                       .item_count = 1};
 
     (void)hb("a", 1, 1);
     for (int i = 0; i < count; i++) {
@@ -335,8 +349,12 @@ static void hashes_of_the_past_are_known(void **state)
 static void a_seal_ends_and_the_next_log_goes_on(void **state)
 {
     rc_own_record seal = {.kind = RC_OWN_SEAL, .by = "a", .home = "b2", .epoch = 2, .why = ""};
-    rc_own_record first = {.kind = RC_OWN_GENESIS, .by = "a", .cluster = "c", .home = "b2",
-                           .epoch = 2, .imports = true};
+    rc_own_record first = {.kind = RC_OWN_GENESIS,
+                           .by = "a",
+                           .cluster = "c",
+                           .home = "b2",
+                           .epoch = 2,
+                           .imports = true};
     int64_t epoch;
     const char *home;
 
@@ -363,8 +381,13 @@ static void a_seal_ends_and_the_next_log_goes_on(void **state)
 static void a_genesis_that_imports_another_state_is_noticed(void **state)
 {
     rc_own_record seal = {.kind = RC_OWN_SEAL, .by = "a", .home = "b2", .epoch = 2, .why = ""};
-    rc_own_record first = {.kind = RC_OWN_GENESIS, .by = "a", .cluster = "c", .home = "b2",
-                           .epoch = 2, .imports = true, .hash = 12345};
+    rc_own_record first = {.kind = RC_OWN_GENESIS,
+                           .by = "a",
+                           .cluster = "c",
+                           .home = "b2",
+                           .epoch = 2,
+                           .imports = true,
+                           .hash = 12345};
 
     (void)state;
     (void)hb("a", 1, 1);

@@ -184,7 +184,7 @@ static void connection_breaks(void)
 
 static void catalog(int units)
 {
-    rc_catalog_unit all[64];
+    RC_AUTO_FREE rc_catalog_unit *all = rc_calloc((size_t)units + 1, sizeof *all);
 
     for (int i = 0; i < units; i++)
         all[i] = (rc_catalog_unit){{"t", i}, 1, NULL};
@@ -232,8 +232,10 @@ static int teardown(void **state)
 
 static void hb(const char *worker, uint64_t incarnation, int64_t session)
 {
-    (void)write_record((rc_own_record){.kind = RC_OWN_HB, .worker = worker,
-                                       .incarnation = incarnation, .session = session,
+    (void)write_record((rc_own_record){.kind = RC_OWN_HB,
+                                       .worker = worker,
+                                       .incarnation = incarnation,
+                                       .session = session,
                                        .about = {"http://other", "", "1", 1, 0}});
     feed();
 }
@@ -299,7 +301,8 @@ static void a_log_of_another_cluster_is_left(void **state)
     assert_int_equal(t.exit, RC_EXIT_WRONG_LOG);
 }
 
-/* ---- the lease (R2, R3, R4, R5) --------------------------------------------------------------- */
+/* ---- the lease (R2, R3, R4, R5) ---------------------------------------------------------------
+ */
 
 static void r4_the_lease_counts_from_the_ping_and_runs_out(void **state)
 {
@@ -365,7 +368,8 @@ static void idle_members_hardly_ping(void **state)
     assert_in_range(t.pings, 2, 5);
 }
 
-/* ---- connections (R1, R6, R10) ---------------------------------------------------------------- */
+/* ---- connections (R1, R6, R10) ----------------------------------------------------------------
+ */
 
 static void r6_a_new_connection_needs_a_new_session(void **state)
 {
@@ -412,8 +416,11 @@ static void r1_another_last_record_means_a_truncated_log(void **state)
     connection_breaks();
     free(t.log[t.end - 1]); /* Somebody else's record stands there now. */
     t.end--;
-    (void)write_record((rc_own_record){.kind = RC_OWN_HB, .worker = "other", .incarnation = 9,
-                                       .session = 1, .about = {"", "", "", 1, 0}});
+    (void)write_record((rc_own_record){.kind = RC_OWN_HB,
+                                       .worker = "other",
+                                       .incarnation = 9,
+                                       .session = 1,
+                                       .about = {"", "", "", 1, 0}});
     t.no_connect = false;
     run(5000);
     assert_int_equal(t.stopped, 1);
@@ -448,7 +455,8 @@ static void r10_nothing_is_claimed_early_on_a_connection(void **state)
     assert_string_equal(owner(0), "me");
 }
 
-/* ---- taking over (R8, R9, R11, R12, R7) ------------------------------------------------------- */
+/* ---- taking over (R8, R9, R11, R12, R7) -------------------------------------------------------
+ */
 
 /** Another worker has unit 0, and this one has read that for long. */
 static void other_owns(void)
@@ -457,8 +465,12 @@ static void other_owns(void)
 
     genesis();
     hb("other", 9, 1);
-    (void)write_record((rc_own_record){.kind = RC_OWN_CLAIM, .worker = "other", .incarnation = 9,
-                                       .session = 1, .items = &item, .item_count = 1});
+    (void)write_record((rc_own_record){.kind = RC_OWN_CLAIM,
+                                       .worker = "other",
+                                       .incarnation = 9,
+                                       .session = 1,
+                                       .items = &item,
+                                       .item_count = 1});
     catalog(1);
     run(2000);
     assert_string_equal(owner(0), "other");
@@ -587,8 +599,12 @@ static void what_another_claimed_stops(void **state)
     hb("other", 9, 1);
     item.prev = t.generation;
     item.closed = rc_fold_position(1, end("me", worker("me")->session));
-    (void)write_record((rc_own_record){.kind = RC_OWN_CLAIM, .worker = "other", .incarnation = 9,
-                                       .session = 1, .items = &item, .item_count = 1});
+    (void)write_record((rc_own_record){.kind = RC_OWN_CLAIM,
+                                       .worker = "other",
+                                       .incarnation = 9,
+                                       .session = 1,
+                                       .items = &item,
+                                       .item_count = 1});
     t.no_read = false;
     feed();
     assert_int_equal(t.stopped, 1);
@@ -596,7 +612,8 @@ static void what_another_claimed_stops(void **state)
     assert_false(fence());
 }
 
-/* ---- giving away (R14) ------------------------------------------------------------------------ */
+/* ---- giving away (R14) ------------------------------------------------------------------------
+ */
 
 static void r14_what_should_be_elsewhere_is_drained_then_released(void **state)
 {
@@ -659,7 +676,8 @@ static void leaving_drains_closes_and_ends(void **state)
     assert_string_equal(owner(0), "");
 }
 
-/* ---- names (R15) ------------------------------------------------------------------------------ */
+/* ---- names (R15) ------------------------------------------------------------------------------
+ */
 
 static void r15_a_dead_process_is_replaced_after_d_close(void **state)
 {
@@ -679,13 +697,13 @@ static void r15_a_live_one_is_left_alone(void **state)
     (void)state;
     genesis();
     hb("me", 6, 3);
-    for (int64_t session = 4; session < 8 && !t.exit; session++) {
-        for (int i = 0; i < 100 && worker("me") && worker("me")->closed < 0 && !t.exit; i++)
-            run(20);
-        if (!t.exit)
-            hb("me", 6, session); /* It opens its session again. */
+    for (int64_t session = 4; session < 6; session++) {
+        for (int i = 0; i < 200 && (!worker("me") || worker("me")->closed < 0); i++)
+            run(10);
+        assert_int_equal(t.exit, 0);
+        hb("me", 6, session); /* It opens its session again. */
     }
-    run(20);
+    run(200);
     assert_int_equal(t.exit, RC_EXIT_NAME_IN_USE);
 }
 
@@ -700,7 +718,8 @@ static void r15_who_was_replaced_ends(void **state)
     assert_false(fence());
 }
 
-/* ---- moves, snapshots, times ------------------------------------------------------------------ */
+/* ---- moves, snapshots, times ------------------------------------------------------------------
+ */
 
 static void a_sealed_log_goes_on_elsewhere_with_the_same_units(void **state)
 {
@@ -782,6 +801,36 @@ static void foreign_bytes_change_nothing(void **state)
     assert_int_equal(t.stopped, 0);
 }
 
+/* ---- size ------------------------------------------------------------------------------------ */
+
+static void a_hundred_thousand_units_run_in_one_worker(void **state)
+{
+    (void)state;
+    catalog(100000);
+    run(10000);
+    assert_int_equal(t.started, 100000);
+    assert_true(t.end < 1000); /* Many units in a record. */
+    connection_breaks();
+    run(2000);
+    assert_int_equal(t.resumed, 100000);
+    assert_int_equal(t.stopped, 0);
+}
+
+static void a_thousand_workers_share_them(void **state)
+{
+    char name[16];
+
+    (void)state;
+    genesis();
+    for (int i = 0; i < 999; i++) {
+        snprintf(name, sizeof name, "w%d", i);
+        hb(name, 100 + (uint64_t)i, 1);
+    }
+    catalog(100000);
+    run(10000);
+    assert_int_equal(t.started, 100);
+}
+
 #define RULE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -821,6 +870,8 @@ int main(void)
         RULE(the_oldest_session_writes_snapshots_and_others_start_with_them),
         RULE(times_that_break_an_inequality_are_refused),
         RULE(foreign_bytes_change_nothing),
+        RULE(a_hundred_thousand_units_run_in_one_worker),
+        RULE(a_thousand_workers_share_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

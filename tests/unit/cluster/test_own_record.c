@@ -41,8 +41,11 @@ static rc_own_record back(const rc_own_record *r)
 
 static void beats_come_back(void **state)
 {
-    rc_own_record r = {.kind = RC_OWN_HB, .nonce = UINT64_MAX, .worker = "w\"1\n\xc3\xa9",
-                       .incarnation = 0xfedcba9876543210u, .session = 7};
+    rc_own_record r = {.kind = RC_OWN_HB,
+                       .nonce = UINT64_MAX,
+                       .worker = "w\"1\n\xc3\xa9",
+                       .incarnation = 0xfedcba9876543210u,
+                       .session = 7};
     rc_own_record ret;
 
     (void)state;
@@ -62,8 +65,8 @@ static void claims_and_releases_come_back(void **state)
 {
     rc_own_item items[] = {{"orders", RC_OWN_HALF, -1, -1, 0},
                            {"orders", 12, RC_OWN_POSITION_MAX, 5, RC_OWN_POSITION_MAX}};
-    rc_own_record r = {.kind = RC_OWN_CLAIM, .worker = "w", .session = 1, .items = items,
-                       .item_count = 2};
+    rc_own_record r = {
+        .kind = RC_OWN_CLAIM, .worker = "w", .session = 1, .items = items, .item_count = 2};
     rc_own_record ret = back(&r);
 
     (void)state;
@@ -110,8 +113,16 @@ static void chunks_come_back(void **state)
 {
     rc_own_worker w = {"w", 5, 2, 10, -1, {"u", "l", "v", 3, 0}};
     rc_own_unit u[] = {{"a", 1, "w", 5, 11, 11, NULL}, {"a", 2, NULL, 0, 12, 13, "w"}};
-    rc_own_record r = {.kind = RC_OWN_SNAP, .by = "w", .upto = 14, .hash = 15, .snap = 16,
-                       .part = 1, .parts = 2, .workers = &w, .worker_count = 1, .units = u,
+    rc_own_record r = {.kind = RC_OWN_SNAP,
+                       .by = "w",
+                       .upto = 14,
+                       .hash = 15,
+                       .snap = 16,
+                       .part = 1,
+                       .parts = 2,
+                       .workers = &w,
+                       .worker_count = 1,
+                       .units = u,
                        .unit_count = 2};
     rc_own_record ret = back(&r);
 
@@ -179,7 +190,9 @@ static void foreign_bytes_are_answered(void **state)
 static void too_many_items_are_refused(void **state)
 {
     static rc_own_item items[RC_OWN_ITEMS_MAX + 1];
-    rc_own_record r = {.kind = RC_OWN_RELEASE, .worker = "w", .items = items,
+    rc_own_record r = {.kind = RC_OWN_RELEASE,
+                       .worker = "w",
+                       .items = items,
                        .item_count = RC_OWN_ITEMS_MAX};
     rc_own_record ret;
 
