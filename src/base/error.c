@@ -137,6 +137,7 @@ const char *rc_code_name(int code)
         [OMC_EABI] = "WRONG_ABI",
         [OMC_EACCES] = "ACCESS_DENIED",
         [OMC_EINTERNAL] = "INTERNAL",
+        [OMC_EFENCED] = "FENCED",
     };
     unsigned at = code < 0 ? 0u - (unsigned)code : (unsigned)code;
 

@@ -46,16 +46,16 @@ bool rc_lease_used(rc_lease *lease);
 typedef enum rc_fence_state {
     RC_FENCE_OPEN = 0,
     RC_FENCE_CLOSED, /**< Not now: suspended, or the lease has run out. Wait and look again. */
-    RC_FENCE_REVOKED /**< Never again. */
+    RC_FENCE_REVOKED = 3 /**< Never again. */
 } rc_fence_state;
 
 /** Counted; made by the ruler. Members are read by whoever has a reference, never written. */
 typedef struct rc_fence {
     rc_lease *lease; /**< Outlives all fences. */
     int64_t generation;
-    uint64_t incarnation;     /**< Of the process: another one for each. */
-    _Atomic int64_t witness;  /**< Highest generation seen that ends this one; 0 = none. */
-    _Atomic int state;        /**< rc_fence_state, without the lease. */
+    uint64_t incarnation;    /**< Of the process: another one for each. */
+    _Atomic int64_t witness; /**< Highest generation seen that ends this one; 0 = none. */
+    _Atomic uint64_t state;  /**< Times suspended, and rc_fence_state without the lease. */
     _Atomic unsigned refs;
 } rc_fence;
 
@@ -64,8 +64,10 @@ rc_fence *rc_fence_new(rc_lease *lease, int64_t generation, uint64_t incarnation
 rc_fence *rc_fence_ref(rc_fence *fence);
 void rc_fence_unref(rc_fence *fence); /**< NULL is allowed. */
 
-/** A revoked one stays so. */
-void rc_fence_open(rc_fence *fence);
+/** How often it has been suspended. */
+uint64_t rc_fence_epoch(const rc_fence *fence);
+/** Opens it unless it has been suspended since rc_fence_epoch() said `epoch`, or is revoked. */
+void rc_fence_open(rc_fence *fence, uint64_t epoch);
 void rc_fence_suspend(rc_fence *fence);
 void rc_fence_revoke(rc_fence *fence);
 /** Revokes because somebody acts with `generation` of at least ours; the highest is kept. */

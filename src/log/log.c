@@ -296,14 +296,22 @@ int rc_log_position_set(rc_log *log, const char *connector, rc_slice partition, 
     return log->ops->position_set(log, connector, partition, offset, err);
 }
 
-int rc_log_commit(rc_log *log, const char *group, const rc_commit *commits, size_t count,
-                  rc_error *err)
+int rc_log_commit(rc_log *log, const char *group, rc_fence *fence, const rc_commit *commits,
+                  size_t count, rc_error *err)
 {
     int r = rc_topic_name_check(group, err);
 
     if (r < 0)
         return rc_wrap(err, r, "group");
-    return log->ops->commit(log, group, commits, count, err);
+    switch (rc_fence_check(fence)) {
+    case RC_FENCE_OPEN:
+        break;
+    case RC_FENCE_CLOSED:
+        return rc_fail_retriable(err, OMC_EAGAIN, "group '%s': suspended", group);
+    case RC_FENCE_REVOKED:
+        return rc_fence_fail(fence, group, err);
+    }
+    return log->ops->commit(log, group, fence, commits, count, err);
 }
 
 int rc_log_committed(rc_log *log, const char *group, rc_topic *topic, int32_t queue,
@@ -315,6 +323,26 @@ int rc_log_committed(rc_log *log, const char *group, rc_topic *topic, int32_t qu
 int rc_log_group_delete(rc_log *log, const char *group, rc_error *err)
 {
     return log->ops->group_delete(log, group, err);
+}
+
+/* ---- ownership ------------------------------------------------------------------------------ */
+
+int rc_log_take_over(rc_log *log, const rc_task_name *name, rc_fence *fence, rc_error *err)
+{
+    return log->ops->take_over ? log->ops->take_over(log, name, fence, true, err) : 0;
+}
+
+int rc_log_verify(rc_log *log, const rc_task_name *name, rc_fence *fence, rc_error *err)
+{
+    return log->ops->take_over ? log->ops->take_over(log, name, fence, false, err) : 0;
+}
+
+int rc_log_generation(rc_log *log, const rc_task_name *name, int64_t *ret, rc_error *err)
+{
+    if (log->ops->generation)
+        return log->ops->generation(log, name, ret, err);
+    *ret = -1;
+    return 0;
 }
 
 /* ---- the log -------------------------------------------------------------------------------- */

@@ -14,6 +14,11 @@
  * earlier writer of the connector has stored behind its last position are recognised and not
  * stored again.
  *
+ * Fences: a task of a cluster acts for somebody only as long as its fence is open (base/fence.h).
+ * Logs that others write to, too, look at it right before each byte of a send, a commit, a note or
+ * a barrier leaves; while it is closed such acts wait, when it is revoked they fail with
+ * -OMC_EFENCED. Reading needs none. NULL everywhere: no fence.
+ *
  * Threads: rc_log functions may be called from any thread. A writer and a reader belong to one
  * task thread; only rc_reader_wake() and the wake-up of a writer come from elsewhere.
  */
@@ -23,6 +28,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fence.h"
 #include "base/queue.h"
 #include "record/message.h"
 
@@ -92,6 +98,9 @@ typedef struct rc_writer_config {
     bool unordered;    /**< Order within a queue may be given up for speed. */
     rc_ack ack;
     int64_t commit_interval_ms; /**< Positions become durable so often; default 1,000. */
+    /** A reference is taken. Its generation ranks the positions, so rc_log_take_over() comes before.
+     *  Once revoked, closing the writer neither waits nor commits. */
+    rc_fence *fence;
 } rc_writer_config;
 
 int rc_writer_open(rc_log *log, const rc_writer_config *config, rc_writer **ret, rc_error *err);
@@ -239,14 +248,37 @@ typedef struct rc_commit {
     rc_slice barriers; /**< Of rc_reader_barriers(); base == NULL = none. */
 } rc_commit;
 /** Commits all of them, on atomic logs in one atomic write; durable when it returns as far as the
- *  log promises (RocketMQ's brokers may forget the last 5 s of offsets in a crash). */
-int rc_log_commit(rc_log *log, const char *group, const rc_commit *commits, size_t count,
-                  rc_error *err);
+ *  log promises (RocketMQ's brokers may forget the last 5 s of offsets in a crash). With a fence
+ *  also -OMC_EFENCED, and -OMC_EAGAIN (retriable): it is closed now. */
+int rc_log_commit(rc_log *log, const char *group, rc_fence *fence, const rc_commit *commits,
+                  size_t count, rc_error *err);
 /** Committed offset (-1 = none) and state (in arena). */
 int rc_log_committed(rc_log *log, const char *group, rc_topic *topic, int32_t queue,
                      omc_arena *arena, int64_t *ret_offset, rc_slice *ret_state, rc_error *err);
 /** Forgets a group, so that it no longer holds back retention. */
 int rc_log_group_delete(rc_log *log, const char *group, rc_error *err);
+
+/* ---- ownership ------------------------------------------------------------------------------- */
+
+/** A task as logs that are shared know it. */
+typedef struct rc_task_name {
+    const char *connector;
+    const char *task;  /**< Unique in the connector. */
+    const char *group; /**< A sink's; NULL = none. */
+} rc_task_name;
+/**
+ * The first act of a new owner (ownership rules R7, R13): looks whether the log has seen the
+ * fence's generation or a higher one of somebody else, and stores a record that this generation has
+ * begun. Waits for that; the fence is open.
+ * @return 0 (at once on logs that nobody shares); -OMC_EFENCED: outranked, rc_fence.witness says by
+ *         which generation, and the fence is revoked; retriable errors of the log.
+ */
+int rc_log_take_over(rc_log *log, const rc_task_name *name, rc_fence *fence, rc_error *err);
+/** The same without storing anything: before a suspended task goes on. The fence may be closed. */
+int rc_log_verify(rc_log *log, const rc_task_name *name, rc_fence *fence, rc_error *err);
+/** Highest generation the log knows of anything of the task; -1 = none. The next owner's must be
+ *  above it (R11). */
+int rc_log_generation(rc_log *log, const rc_task_name *name, int64_t *ret, rc_error *err);
 
 /* ---- the log itself -------------------------------------------------------------------------- */
 
@@ -309,10 +341,13 @@ typedef struct rc_log_ops {
     int (*position)(rc_log *, const char *, rc_slice, omc_arena *, rc_slice *, rc_error *);
     int (*positions)(rc_log *, const char *, rc_position_fn *, void *, rc_error *);
     int (*position_set)(rc_log *, const char *, rc_slice, rc_slice, rc_error *);
-    int (*commit)(rc_log *, const char *, const rc_commit *, size_t, rc_error *);
+    int (*commit)(rc_log *, const char *, rc_fence *, const rc_commit *, size_t, rc_error *);
     int (*committed)(rc_log *, const char *, rc_topic *, int32_t, omc_arena *, int64_t *,
                      rc_slice *, rc_error *);
     int (*group_delete)(rc_log *, const char *, rc_error *);
+    /* NULL = nobody shares it */
+    int (*take_over)(rc_log *, const rc_task_name *, rc_fence *, bool store, rc_error *);
+    int (*generation)(rc_log *, const rc_task_name *, int64_t *, rc_error *);
     void (*health)(rc_log *, rc_log_health *);
     void (*writer_health)(rc_writer *, rc_log_health *); /* NULL = the log's */
     void (*close)(rc_log *);

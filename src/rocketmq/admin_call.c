@@ -65,6 +65,7 @@ int admin_send(admin_call *call, rc_error *err)
                                  .field_count = call->field_count,
                                  .body = &body,
                                  .body_parts = call->body.len ? 1 : 0,
+                                 .gate = call->gate,
                                  .timeout_ms =
                                      rmq_client_settings(call->client)->request_timeout_ms};
     char what[DESCRIBED_MAX];

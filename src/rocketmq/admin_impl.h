@@ -22,6 +22,7 @@ typedef struct admin_call {
     int code;
     const char *subject; /**< "topic 'T'", "group 'G'", or "" */
     rc_slice body;
+    const rmq_gate *gate; /**< NULL = none. */
     rmq_field fields[ADMIN_FIELDS_MAX];
     size_t field_count;
     char numbers[ADMIN_FIELDS_MAX][24];

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "rocketmq/admin_impl.h"
+#include "rocketmq/lane.h"
 
 #include <poll.h>
 #include <string.h>
@@ -14,8 +15,8 @@
 
 /* Asks a queue's broker for one number. @return 0, `also`, or < 0; *ret_moved: the broker says that
  * another has the queue now. */
-static int ask_broker(rmq_client *client, int code, const rmq_queue *queue, bool slave, bool fresh,
-                      const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
+static int ask_broker(rmq_client *client, int code, const rmq_gate *gate, const rmq_queue *queue,
+                      bool slave, bool fresh, const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
                       int32_t *ret_version, bool *ret_moved, rc_error *err)
 {
     ADMIN_CALL call = {.answered = false};
@@ -29,6 +30,7 @@ static int ask_broker(rmq_client *client, int code, const rmq_queue *queue, bool
     admin_call_init(&call, client, code, place.name, place.address);
     (void)snprintf(subject, sizeof subject, "topic '%s' queue %d", queue->topic, queue->id);
     call.subject = subject;
+    call.gate = gate;
     admin_text(&call, "topic", rmq_client_wire_name(client, queue->topic, wire));
     admin_number(&call, "queueId", queue->id);
     for (size_t i = 0; i < more_count; i++)
@@ -45,15 +47,16 @@ static int ask_broker(rmq_client *client, int code, const rmq_queue *queue, bool
 }
 
 /* A queue that has moved since the route was asked for is asked for where it is now. */
-static int ask_offset_of(rmq_client *client, int code, const rmq_queue *queue, bool slave,
+static int ask_offset_of(rmq_client *client, int code, const rmq_gate *gate, const rmq_queue *queue,
+                         bool slave,
                          const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
                          int32_t *ret_version, rc_error *err)
 {
     bool moved = false;
-    int r = ask_broker(client, code, queue, slave, false, more, more_count, also, ret, ret_version,
+    int r = ask_broker(client, code, gate, queue, slave, false, more, more_count, also, ret, ret_version,
                        &moved, err);
 
-    return moved ? ask_broker(client, code, queue, slave, true, more, more_count, also, ret,
+    return moved ? ask_broker(client, code, gate, queue, slave, true, more, more_count, also, ret,
                               ret_version, &moved, err)
                  : r;
 }
@@ -62,7 +65,7 @@ static int ask_offset(rmq_client *client, int code, const rmq_queue *queue, bool
                       const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
                       rc_error *err)
 {
-    return ask_offset_of(client, code, queue, slave, more, more_count, also, ret, NULL, err);
+    return ask_offset_of(client, code, NULL, queue, slave, more, more_count, also, ret, NULL, err);
 }
 
 int rmq_offset_min(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err)
@@ -131,7 +134,7 @@ int rmq_offset_next(rmq_client *client, const rmq_queue *queue, int64_t *ret, rm
     int32_t version = 0;
     int64_t shown = 0;
     int r =
-        ask_offset_of(client, RMQ_GET_MAX_OFFSET, queue, false, &more, 1, 0, ret, &version, err);
+        ask_offset_of(client, RMQ_GET_MAX_OFFSET, NULL, queue, false, &more, 1, 0, ret, &version, err);
 
     if (r == 0 && version < VERSION_5)
         r = wait_for_index(client, queue->broker, err);
@@ -168,8 +171,8 @@ int rmq_offset_committed(rmq_client *client, const char *group, const rmq_queue 
     return r < 0 ? r : 0;
 }
 
-int rmq_offset_commit(rmq_client *client, const char *group, const rmq_queue *queue, int64_t offset,
-                      rmq_error *err)
+int rmq_offset_commit_gated(rmq_client *client, const char *group, const rmq_queue *queue,
+                            int64_t offset, const rmq_gate *gate, rmq_error *err)
 {
     char wire[256];
     char text[24];
@@ -181,9 +184,15 @@ int rmq_offset_commit(rmq_client *client, const char *group, const rmq_queue *qu
                     group, (long long)offset);
     (void)snprintf(text, sizeof text, "%lld", (long long)offset);
     r = r < 0 ? r
-              : ask_offset(client, RMQ_UPDATE_CONSUMER_OFFSET, queue, false, more, RC_COUNT(more),
-                           0, NULL, err);
+              : ask_offset_of(client, RMQ_UPDATE_CONSUMER_OFFSET, gate, queue, false, more,
+                              RC_COUNT(more), 0, NULL, NULL, err);
     return r < 0 ? rc_wrap(err, r, "commit offset %lld of group '%s'", (long long)offset,
                            group ? group : "")
                  : 0;
+}
+
+int rmq_offset_commit(rmq_client *client, const char *group, const rmq_queue *queue, int64_t offset,
+                      rmq_error *err)
+{
+    return rmq_offset_commit_gated(client, group, queue, offset, NULL, err);
 }

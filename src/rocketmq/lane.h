@@ -11,6 +11,7 @@
 #define RMQ_LANE_H
 
 #include "rocketmq/client_impl.h"
+#include "rocketmq/gate.h"
 
 typedef struct rmq_lanes rmq_lanes; /* a set of lanes with the same settings */
 
@@ -47,6 +48,9 @@ typedef struct rmq_lanes_config {
     enum rmq_unknown unknown;
     enum rmq_ack ack;
     const char *create_from; /**< See rmq_producer_config. Copied. */
+    /** While it is closed nothing is sent, and that is no trouble; when it is shut, all fails with
+     *  OMC_EFENCED. Lives as long as the lanes. NULL = none. */
+    const rmq_gate *gate;
     /** A parcel is done, in order within its lane. I/O thread. err is NULL when result is 0. After
      *  a failure that is not retried all parcels behind it in the lane fail with OMC_ECANCELED, so
      *  that order holds; the lane takes new ones when it has told all. (With a window above 1 there
@@ -85,6 +89,12 @@ void rmq_lane_resolve(rmq_lanes *lanes, const char *topic, const char *broker, i
  * does what was told by unknown_outcome() and not resolved. Frees the lanes, then calls `closed`.
  */
 void rmq_lanes_close(rmq_lanes *lanes, void (*closed)(void *arg), void *arg);
+
+/* ---- offsets of groups ------------------------------------------------------------------------ */
+
+/** rmq_offset_commit() through a gate; also -OMC_EAGAIN and -OMC_EFENCED. */
+int rmq_offset_commit_gated(rmq_client *client, const char *group, const rmq_queue *queue,
+                            int64_t offset, const rmq_gate *gate, rmq_error *err);
 
 /* ---- what a broker promises ------------------------------------------------------------------ */
 

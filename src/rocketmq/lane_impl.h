@@ -39,6 +39,7 @@ typedef struct rmq_send {
     int64_t due_ns;
     int64_t first_try_ns; /**< 0 = not tried. */
     int64_t back_off_ms;  /**< The last one. */
+    int64_t gate_ms;      /**< The last pause before a closed gate; 0 = it was open. */
     int tries;
     bool doubt;         /**< Some try may have been stored. */
     bool dropped;       /**< At close: its connection has been closed. */
@@ -128,6 +129,8 @@ enum rmq_later { RMQ_LATER_BUSY, RMQ_LATER_AWAY };
 /** Not stored, for the reason in send->err: tries again after a pause, or fails when the delivery
  *  timeout is over. */
 void rmq_send_later(rmq_send *send, enum rmq_later kind);
+/** The gate is closed: looks again soon. Shut: fails. */
+void rmq_send_gated(rmq_send *send);
 /** No answer: what left us may be stored, now or later. */
 void rmq_send_doubt(rmq_send *send);
 /** The pause is over. */

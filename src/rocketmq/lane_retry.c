@@ -15,6 +15,9 @@
 
 /** The log hears of one broker at most so often. */
 #define SAY_NS (INT64_C(5) * 1000000000)
+/** Pauses between looks at a closed gate; few lanes wait, and who opens it does not know them. */
+#define GATE_FIRST_MS 2
+#define GATE_MAX_MS INT64_C(100)
 /** In the way for so long: trouble. */
 #define TROUBLE_NS INT64_C(1000000000)
 
@@ -202,6 +205,26 @@ void rmq_send_later(rmq_send *send, enum rmq_later kind)
     send->back_off_ms = ms;
     send->due_ns = RC_MIN(rmq_lane_now_ns() + with_jitter(send->lane->set, ms), deadline_ns(send));
     in_the_way(send);
+}
+
+/* ---- gates ---- */
+
+void rmq_send_gated(rmq_send *send)
+{
+    rmq_lane *lane = send->lane;
+    char name[320];
+
+    if (rmq_gate_look(lane->set->config.gate) == RMQ_GATE_SHUT) {
+        (void)rc_fail(&send->err, OMC_EFENCED, "%s: %s may not send any more: somebody else does",
+                      rmq_lane_name(lane, name), lane->set->who);
+        rmq_send_fail(send);
+        return;
+    }
+    send->state = RMQ_SEND_READY;
+    if (lane->set->closing || timed_out(send))
+        return;
+    send->gate_ms = RC_MIN(RC_MAX(2 * send->gate_ms, (int64_t)GATE_FIRST_MS), GATE_MAX_MS);
+    send->due_ns = RC_MIN(rmq_lane_now_ns() + send->gate_ms * 1000000, deadline_ns(send));
 }
 
 /* ---- doubt ---- */

@@ -175,6 +175,10 @@ static void unanswered(rmq_send *send, const rc_error *why)
                   send->messages, send->messages == 1 ? "" : "s");
     if (why->flags & RMQ_ERR_UNKNOWN_OUTCOME) {
         rmq_send_doubt(send);
+    } else if (send->lane->set->config.gate &&
+               (why->code == OMC_EAGAIN || why->code == OMC_EFENCED)) {
+        send->tries--; /* nothing was tried */
+        rmq_send_gated(send);
     } else if (why->code == OMC_EINVAL) {
         rmq_send_fail(send); /* no frame can be made of it */
     } else {
@@ -239,6 +243,7 @@ static void call(rmq_send *send, const char *address)
                            .field_count = RMQ_SEND_FIELDS,
                            .body = parts,
                            .timeout_ms = set->config.send_timeout_ms,
+                           .gate = set->config.gate,
                            .done = answered,
                            .arg = send};
     rmq_remote *remote = rmq_client_remote(set->client, address, RMQ_CONN_MAIN);
@@ -256,8 +261,14 @@ static void call(rmq_send *send, const char *address)
 void rmq_send_try(rmq_send *send)
 {
     rmq_lane *lane = send->lane;
-    const char *address = find_address(send);
+    const char *address;
 
+    if (rmq_gate_look(lane->set->config.gate) != RMQ_GATE_OPEN) {
+        rmq_send_gated(send);
+        return;
+    }
+    send->gate_ms = 0;
+    address = find_address(send);
     if (send->first_try_ns == 0)
         send->first_try_ns = rmq_lane_now_ns();
     if (!address) {

@@ -281,12 +281,32 @@ static void on_written(void *arg, int result)
         rmq_remote_flush(remote);
 }
 
+/* @return false: the call may not be written, and has failed. */
+static bool passes(rmq_call *call)
+{
+    switch (rmq_gate_look(call->gate)) {
+    case RMQ_GATE_OPEN:
+        return true;
+    case RMQ_GATE_CLOSED:
+        rmq_call_fail(call, OMC_EAGAIN, OMC_ERR_RETRIABLE,
+                      "not sent: it is not certain now that it still may be");
+        break;
+    case RMQ_GATE_SHUT:
+        rmq_call_fail(call, OMC_EFENCED, 0, "not sent: somebody else does this now");
+        break;
+    }
+    tell_soon(call->remote);
+    return false;
+}
+
 void rmq_remote_flush(rmq_remote *remote)
 {
     while (remote->waiting && remote->state == RMQ_UP && !remote->dropped && !remote->draining &&
            rc_conn_unwritten(remote->conn) < UNWRITTEN_MAX) {
         rmq_call *call = remote->waiting;
 
+        if (!passes(call))
+            continue;
         DL_DELETE(remote->waiting, call);
         call->prev = call->next = NULL;
         call->state = RMQ_CALL_WRITING;

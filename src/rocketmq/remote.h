@@ -11,6 +11,7 @@
 #include "net/conn.h"
 #include "rocketmq/block.h"
 #include "rocketmq/frame.h"
+#include "rocketmq/gate.h"
 
 #include <rocketmq/client.h>
 
@@ -34,6 +35,7 @@ typedef struct rmq_request {
     size_t body_parts;
     int64_t timeout_ms; /**< From now, connecting included; at least 1. */
     bool oneway;        /**< done(result 0, frame NULL) when handed to the kernel. */
+    const rmq_gate *gate; /**< Asked when it is written; see rmq_gate. NULL = none. */
     rmq_reply_fn *done; /**< Exactly once, also when the remote is closed. */
     void *arg;
 } rmq_request;

@@ -199,6 +199,7 @@ static rmq_call *alloc_call(rmq_remote *remote, const rmq_request *request)
     call->deadline_ms = rmq_remote_now() + call->timeout_ms;
     call->done = request->done;
     call->arg = request->arg;
+    call->gate = request->gate;
     call->part_count = parts;
     for (size_t i = 0; i < request->body_parts; i++) {
         call->parts[i + 1] = request->body[i];

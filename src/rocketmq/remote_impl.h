@@ -35,6 +35,7 @@ typedef struct rmq_call {
     int64_t deadline_ms;
     rmq_reply_fn *done;
     void *arg;
+    const rmq_gate *gate;
     /* A reply that came before the write was over. */
     rmq_block *early_block;
     const uint8_t *early;

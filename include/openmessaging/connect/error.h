@@ -35,7 +35,8 @@ enum omc_code {
     OMC_ESTATE = 13,       /**< Not possible in the present state (conflict). */
     OMC_EABI = 14,         /**< A plugin was built for another version of this ABI. */
     OMC_EACCES = 15,       /**< Permission denied. */
-    OMC_EINTERNAL = 16     /**< A bug in us. */
+    OMC_EINTERNAL = 16,    /**< A bug in us. */
+    OMC_EFENCED = 17       /**< Belongs to this worker no more: somebody else acts for it. */
 };
 
 /** Flags of an error. */

@@ -357,7 +357,7 @@ int rc_live_topics(rc_log *, rc_topic_fn *, void *, rc_error *);
 int rc_live_position(rc_log *, const char *, rc_slice, omc_arena *, rc_slice *, rc_error *);
 int rc_live_positions(rc_log *, const char *, rc_position_fn *, void *, rc_error *);
 int rc_live_position_set(rc_log *, const char *, rc_slice, rc_slice, rc_error *);
-int rc_live_commit(rc_log *, const char *, const rc_commit *, size_t, rc_error *);
+int rc_live_commit(rc_log *, const char *, rc_fence *, const rc_commit *, size_t, rc_error *);
 int rc_live_committed(rc_log *, const char *, rc_topic *, int32_t, omc_arena *, int64_t *,
                       rc_slice *, rc_error *);
 int rc_live_group_delete(rc_log *, const char *, rc_error *);

@@ -277,14 +277,15 @@ int rc_live_position_set(rc_log *pub, const char *connector, rc_slice partition,
     return rc_request(rc_embedded_of(pub), &work, err);
 }
 
-int rc_live_commit(rc_log *pub, const char *group, const rc_commit *commits, size_t count,
-                   rc_error *err)
+int rc_live_commit(rc_log *pub, const char *group, rc_fence *fence, const rc_commit *commits,
+                   size_t count, rc_error *err)
 {
     rc_work work = {.kind = RC_WORK_COMMIT,
                     .name = group,
                     .commits = commits,
                     .commit_count = count};
 
+    (void)fence; /* rc_log_commit() has looked, and nobody else writes here */
     for (size_t i = 0; i < count; i++) {
         int r = rc_queue_check(commits[i].topic, commits[i].queue, err);
 

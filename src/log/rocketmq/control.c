@@ -85,8 +85,10 @@ static control *control_new(const rmq_queue *queue, const rmq_message *message)
     return c;
 }
 
-static int lanes_of(rc_rocketmq *log, rc_ack ack, rmq_lanes **ret, rc_error *err)
+static int lanes_of(rc_writer *writer, rc_ack ack, rmq_lanes **ret, rc_error *err)
 {
+    rc_rocketmq *log = writer->log;
+    rmq_lanes **at = writer->fence ? &writer->control_lanes[ack] : &log->control_lanes[ack];
     const rmq_lanes_config config = {
         .who = "control",
         .group = "connect-control",
@@ -96,13 +98,14 @@ static int lanes_of(rc_rocketmq *log, rc_ack ack, rmq_lanes **ret, rc_error *err
         .unknown = RMQ_UNKNOWN_RESEND,
         .ack = (enum rmq_ack)ack,
         .done = on_done,
+        .gate = writer->fence ? &writer->gate : NULL,
     };
     int r = 0;
 
     (void)pthread_mutex_lock(&log->mu);
-    if (!log->control_lanes[ack])
-        r = rmq_lanes_new(log->client, &config, &log->control_lanes[ack], err);
-    *ret = log->control_lanes[ack];
+    if (!*at)
+        r = rmq_lanes_new(log->client, &config, at, err);
+    *ret = *at;
     (void)pthread_mutex_unlock(&log->mu);
     return r;
 }
@@ -129,12 +132,13 @@ static int wait_for(rc_rocketmq *log, control *c, const atomic_bool *stop, int64
     return r;
 }
 
-static int control_send(rc_rocketmq *log, const rmq_queue *queue, const rmq_message *message,
+static int control_send(rc_writer *writer, const rmq_queue *queue, const rmq_message *message,
                         rc_ack ack, const atomic_bool *stop, int64_t *ret_offset, rc_error *err)
 {
+    rc_rocketmq *log = writer->log;
     rmq_lanes *lanes;
     control *c;
-    int r = lanes_of(log, ack, &lanes, err);
+    int r = lanes_of(writer, ack, &lanes, err);
 
     if (r < 0)
         return r;
@@ -162,7 +166,7 @@ int rc_barrier(rc_writer *writer, const rmq_queue *queue, const rmq_stamp *stamp
                    "strict): not a record. Consumers may skip messages with this tag.",
                    writer->connector);
     message.body = omc_slice_str(body);
-    r = control_send(writer->log, queue, &message, RC_ACK_STORED, stop, ret_offset, err);
+    r = control_send(writer, queue, &message, RC_ACK_STORED, stop, ret_offset, err);
     if (r == 0 && *ret_offset < 0)
         r = rc_fail(err, OMC_EFORMAT, "the broker did not say where it stored a message");
     return r < 0 ? rc_wrap(err, r, "barrier in topic '%s', queue %d of broker '%s'", queue->topic,
@@ -210,7 +214,7 @@ int rc_confirm(rc_writer *writer, const char *broker, const atomic_bool *stop, r
     r = confirm_queue(writer->log, broker, &queue, err);
     RC_ASSERT(r < 0 || queue);
     if (r == 0)
-        r = control_send(writer->log, queue, &message, writer->ack, stop, &offset, err);
+        r = control_send(writer, queue, &message, writer->ack, stop, &offset, err);
     return r < 0 ? rc_wrap(err, r,
                            "messages that broker '%s' has are not known to be there as ack.require "
                            "asks",

@@ -27,7 +27,9 @@ int rc_eo_open(rc_writer *writer, rc_error *err)
     writer->eo = rc_calloc(1, sizeof *writer->eo);
     writer->eo->generation = 1 + rc_position_table_generation(log->table, writer->connector);
     /* Readers remember barriers for longer than the position topic remembers generations. */
-    if (writer->strict)
+    if (writer->fence) /* whose ruler has seen to that */
+        writer->eo->generation = writer->fence->generation;
+    else if (writer->strict)
         writer->eo->generation = RC_MAX(writer->eo->generation, rc_now_ms(log->clock) / 1000);
     writer->eo->opened_ns = rc_mono_ns(log->clock);
     return 0;

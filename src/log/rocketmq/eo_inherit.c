@@ -189,9 +189,12 @@ int rc_eo_inherit(rc_writer *writer, rc_eo_partition *partition, const rc_identi
 
     rc_arena_init(&arena, 4096);
     if (rc_position_table_get(writer->log->table, writer->connector, identity->partition,
-                              &arena.pub, &record) &&
-        record.notes.base)
-        r = inherit_notes(&in, record.notes, &arena.pub);
+                              &arena.pub, &record)) {
+        if (rc_rmq_outranked(writer->fence, record.generation))
+            r = rc_fence_fail(writer->fence, writer->name, err);
+        else if (record.notes.base)
+            r = inherit_notes(&in, record.notes, &arena.pub);
+    }
     found = writer->eo->ids.count - found;
     if (r == 0 && found)
         rc_info("rocketmq",

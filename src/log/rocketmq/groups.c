@@ -79,8 +79,8 @@ static rc_slice record_text(const rc_commit *commit, omc_arena *arena)
 }
 
 /* The record of one queue. @return false: there is nothing to be written. */
-static bool state_of(rc_rocketmq *log, const char *name, const rc_commit *commit, omc_arena *arena,
-                     rc_position_record *ret)
+static bool state_of(rc_rocketmq *log, const char *name, const rc_fence *fence,
+                     const rc_commit *commit, omc_arena *arena, rc_position_record *ret)
 {
     rc_position_record now = {.generation = 0};
 
@@ -89,6 +89,10 @@ static bool state_of(rc_rocketmq *log, const char *name, const rc_commit *commit
     /* Numbered, so that an older one that is written again (positions_keep.c) stays older. */
     (void)rc_position_table_get(log->table, name, ret->partition, arena, &now);
     ret->generation = now.generation + 1;
+    if (fence) { /* ranked by the owner */
+        ret->generation = fence->generation;
+        ret->number = now.generation == fence->generation ? now.number + 1 : 1;
+    }
     if (commit->offset < 0 || (!commit->state.base && !commit->barriers.base))
         return has_state(log, name, ret->partition, arena);
     ret->offset = record_text(commit, arena);
@@ -97,8 +101,9 @@ static bool state_of(rc_rocketmq *log, const char *name, const rc_commit *commit
 
 /* A state may stand for several queues (a file's length for all that is in it): the records of all
  * queues are stored in one send, or a crash in between would join new states and old offsets. */
-static int write_states(rc_rocketmq *log, const char *name, const rc_commit *commits, size_t count,
-                        bool barriers_only, omc_arena *arena, rc_error *err)
+static int write_states(rc_rocketmq *log, const char *name, rc_fence *fence,
+                        const rc_commit *commits, size_t count, bool barriers_only,
+                        omc_arena *arena, rc_error *err)
 {
     rc_position_record *records = omc_alloc(arena, (count + 1) * sizeof *records);
     size_t n = 0, bytes = 0;
@@ -106,7 +111,7 @@ static int write_states(rc_rocketmq *log, const char *name, const rc_commit *com
     for (size_t i = 0; i < count; i++) {
         bool only = !commits[i].state.base && commits[i].barriers.base;
 
-        if (only != barriers_only || !state_of(log, name, &commits[i], arena, &records[n]))
+        if (only != barriers_only || !state_of(log, name, fence, &commits[i], arena, &records[n]))
             continue;
         bytes +=
             RECORD_OVERHEAD + 2 * (strlen(name) + records[n].partition.len) + records[n].offset.len;
@@ -117,13 +122,29 @@ static int write_states(rc_rocketmq *log, const char *name, const rc_commit *com
                        "the states a sink keeps with the offsets of %zu queues are %zu bytes "
                        "together, at most %zu can be stored at once: use more tasks",
                        n, bytes, RC_POSITION_SEND_MAX);
-    return n ? rc_rmq_position_write(log, records, n, name, err) : 0;
+    return n ? rc_rmq_fenced_write(log, fence, records, n, name, err) : 0;
 }
 
-int rc_rmq_commit(rc_log *pub, const char *group, const rc_commit *commits, size_t count,
-                  rc_error *err)
+/* A queue that another owner has committed with a higher generation is not ours. */
+static int check_ranks(rc_rocketmq *log, const char *name, rc_fence *fence,
+                       const rc_commit *commits, size_t count, omc_arena *arena, rc_error *err)
+{
+    rc_position_record now;
+
+    for (size_t i = 0; fence && i < count; i++)
+        if (rc_position_table_get(log->table, name,
+                                  partition_text(commits[i].topic, commits[i].queue, arena), arena,
+                                  &now) &&
+            rc_rmq_outranked(fence, now.generation))
+            return rc_fence_fail(fence, "offsets", err);
+    return 0;
+}
+
+int rc_rmq_commit(rc_log *pub, const char *group, rc_fence *fence, const rc_commit *commits,
+                  size_t count, rc_error *err)
 {
     rc_rocketmq *log = rc_rocketmq_of(pub);
+    const rmq_gate gate = rc_rmq_gate(fence);
     rc_arena arena;
     const char *name;
     int r = rc_rmq_group_ready(log, group, err);
@@ -131,7 +152,9 @@ int rc_rmq_commit(rc_log *pub, const char *group, const rc_commit *commits, size
     rc_arena_init(&arena, 4096);
     name = rc_arena_format(&arena.pub, RC_SINK_PREFIX "%s", group);
     if (r == 0)
-        r = write_states(log, name, commits, count, false, &arena.pub, err);
+        r = check_ranks(log, name, fence, commits, count, &arena.pub, err);
+    if (r == 0)
+        r = write_states(log, name, fence, commits, count, false, &arena.pub, err);
     for (size_t i = 0; r == 0 && i < count; i++) {
         const rmq_queue *queue = &commits[i].topic->queues[commits[i].queue];
         int64_t offset = commits[i].offset;
@@ -139,10 +162,11 @@ int rc_rmq_commit(rc_log *pub, const char *group, const rc_commit *commits, size
         if (offset < 0) /* brokers cannot forget one queue's: it begins at the start */
             r = rmq_offset_min(log->client, queue, &offset, err);
         if (r == 0)
-            r = rmq_offset_commit(log->client, group, queue, offset, err);
+            r = rmq_offset_commit_gated(log->client, group, queue, offset, fence ? &gate : NULL,
+                                        err);
     }
     if (r == 0)
-        r = write_states(log, name, commits, count, true, &arena.pub, err);
+        r = write_states(log, name, fence, commits, count, true, &arena.pub, err);
     rc_arena_release(&arena);
     return r < 0 ? rc_wrap(err, r, "group '%s'", group) : 0;
 }

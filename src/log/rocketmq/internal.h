@@ -128,8 +128,8 @@ int rc_rmq_position_set(rc_log *log, const char *connector, rc_slice partition, 
                         rc_error *err);
 /** Writes records in one send, stored as one, and waits until it is acknowledged. Several only for
  *  a sink's group, and at most RC_POSITION_SEND_MAX bytes together. @thread any but I/O */
-int rc_rmq_position_write(rc_rocketmq *log, const rc_position_record *records, size_t count,
-                          const char *connector, rc_error *err);
+int rc_rmq_position_write(rc_rocketmq *log, rmq_lanes *lanes, const rc_position_record *records,
+                          size_t count, const char *connector, rc_error *err);
 
 /** Records on their way; `done` on the I/O thread. Freed after it. */
 typedef struct rc_position_send {
@@ -139,8 +139,8 @@ typedef struct rc_position_send {
     void *arg;
 } rc_position_send;
 /** Encodes and hands over (any thread). */
-void rc_position_submit(rc_rocketmq *log, const rc_position_record *records, size_t count,
-                        const char *connector,
+void rc_position_submit(rc_rocketmq *log, rmq_lanes *lanes, const rc_position_record *records,
+                        size_t count, const char *connector,
                         void (*done)(void *arg, int result, const rc_error *err), void *arg);
 
 /* ---- writer.c, append.c ---------------------------------------------------------------------- */
@@ -219,6 +219,10 @@ struct rc_writer {
     int64_t commit_interval_ms;
     rc_wake *wake;
     rmq_lanes *lanes;
+    rc_fence *fence; /**< NULL = none. Else these are its own; all of them pass the gate: */
+    rmq_gate gate;
+    rmq_lanes *position_lanes;                       /**< Without a fence the log's. */
+    rmq_lanes *control_lanes[RC_ACK_REPLICATED + 1]; /**< [log->mu] Made when first needed. */
     rc_eo *eo;       /**< NULL = at least once. */
     uint64_t strict; /**< Name of the writer in stamps; 0 = it has barriers in no topic. */
     rc_ack ack;
@@ -266,6 +270,8 @@ size_t rc_rmq_pending_bytes(const rc_writer *writer);
 void rc_rmq_writer_health(rc_writer *writer, rc_log_health *ret);
 /** What keeps the writer from storing, for its health; NULL or "" = nothing. */
 void rc_writer_trouble(rc_writer *writer, const char *text);
+/** [mu] 0; -OMC_EFENCED: its fence is revoked; -OMC_ECANCELED: another is in its place. */
+int rc_writer_given_up(const rc_writer *writer, rc_error *err);
 /** I/O thread, [mu]: a part is stored (parcel.result 0, offsets known) or failed. */
 void rc_part_done(rc_part *part, const rc_error *err);
 
@@ -286,6 +292,19 @@ int32_t rc_rmq_append_queue(const rc_append *append, rc_slot slot);
 int rc_writer_check_ack(rc_writer *writer, const rc_topic *topic, int32_t queue, rc_error *err);
 /** The writer's line of a queue, made when new. */
 size_t rc_writer_line(rc_writer *writer, rc_topic *topic, int32_t queue);
+
+/* ---- owned.c: tasks of a cluster -------------------------------------------------------------- */
+
+/** Open, closed, shut as the fence is; must not outlive it. */
+rmq_gate rc_rmq_gate(rc_fence *fence);
+/** Whether a generation that was met ends the fence's, which is revoked then. NULL: never. */
+bool rc_rmq_outranked(rc_fence *fence, int64_t generation);
+/** rc_rmq_position_write() through the fence (NULL = none). */
+int rc_rmq_fenced_write(rc_rocketmq *log, rc_fence *fence, const rc_position_record *records,
+                        size_t count, const char *connector, rc_error *err);
+int rc_rmq_take_over(rc_log *log, const rc_task_name *name, rc_fence *fence, bool store,
+                     rc_error *err);
+int rc_rmq_generation(rc_log *log, const rc_task_name *name, int64_t *ret, rc_error *err);
 
 /* ---- positions_commit.c ---------------------------------------------------------------------- */
 
@@ -441,8 +460,8 @@ rc_slice rc_rmq_reader_barriers(rc_reader *reader, rc_topic *topic, int32_t queu
                                 omc_arena *arena);
 void rc_rmq_reader_trim(rc_reader *reader);
 int rc_rmq_lag(rc_reader *reader, int64_t *ret, rc_error *err);
-int rc_rmq_commit(rc_log *log, const char *group, const rc_commit *commits, size_t count,
-                  rc_error *err);
+int rc_rmq_commit(rc_log *log, const char *group, rc_fence *fence, const rc_commit *commits,
+                  size_t count, rc_error *err);
 int rc_rmq_committed(rc_log *log, const char *group, rc_topic *topic, int32_t queue,
                      omc_arena *arena, int64_t *ret_offset, rc_slice *ret_state, rc_error *err);
 int rc_rmq_group_delete(rc_log *log, const char *group, rc_error *err);
@@ -494,6 +513,10 @@ struct rc_rocketmq {
     _Atomic int64_t appended; /**< Messages stored. */
     _Atomic int64_t sends;
 };
+/** Lanes to the position topic. `gate` outlives them; NULL = none. */
+int rc_rmq_position_lanes(rc_rocketmq *log, const rmq_gate *gate, rmq_lanes **ret, rc_error *err);
+/** Ends lanes and waits for that. NULL is allowed. @thread any but I/O */
+void rc_rmq_lanes_end(rc_rocketmq *log, rmq_lanes *lanes);
 /** @return 0, or -OMC_ECANCELED when nobody waits for the log to open any more. */
 int rc_rmq_canceled(const rc_rocketmq *log, rc_error *err);
 static inline rc_rocketmq *rc_rocketmq_of(rc_log *log)

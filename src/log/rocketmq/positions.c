@@ -408,8 +408,8 @@ static const rmq_queue *choose_queue(const rc_topic *topic, const char *connecto
     return &topic->queues[rc_queue_by_hash(sink ? omc_slice_str(connector) : key, topic->writable)];
 }
 
-void rc_position_submit(rc_rocketmq *log, const rc_position_record *records, size_t count,
-                        const char *connector,
+void rc_position_submit(rc_rocketmq *log, rmq_lanes *lanes, const rc_position_record *records,
+                        size_t count, const char *connector,
                         void (*done)(void *arg, int result, const rc_error *err), void *arg)
 {
     rc_position_send *send = rc_calloc(1, sizeof *send);
@@ -437,7 +437,7 @@ void rc_position_submit(rc_rocketmq *log, const rc_position_record *records, siz
                                 .count = (uint32_t)count,
                                 .submitted_ns = rc_mono_ns(log->clock),
                                 .owner = send};
-    rmq_lanes_submit(log->position_lanes, &send->parcel);
+    rmq_lanes_submit(lanes, &send->parcel);
 }
 
 typedef struct waiting {
@@ -461,13 +461,13 @@ static void wake_waiting(void *arg, int result, const rc_error *err)
     (void)pthread_mutex_unlock(&w->mu);
 }
 
-int rc_rmq_position_write(rc_rocketmq *log, const rc_position_record *records, size_t count,
-                          const char *connector, rc_error *err)
+int rc_rmq_position_write(rc_rocketmq *log, rmq_lanes *lanes, const rc_position_record *records,
+                          size_t count, const char *connector, rc_error *err)
 {
     waiting w = {.mu = PTHREAD_MUTEX_INITIALIZER, .err = err};
 
     rc_cond_init(&w.cond);
-    rc_position_submit(log, records, count, connector, wake_waiting, &w);
+    rc_position_submit(log, lanes, records, count, connector, wake_waiting, &w);
     (void)pthread_mutex_lock(&w.mu);
     while (!w.done)
         (void)pthread_cond_wait(&w.cond, &w.mu);
@@ -515,7 +515,7 @@ static int write_one(rc_rocketmq *log, const char *connector, rc_slice partition
         record.generation = now.generation;
         record.number = now.number + 1;
     }
-    r = rc_rmq_position_write(log, &record, 1, connector, err);
+    r = rc_rmq_position_write(log, log->position_lanes, &record, 1, connector, err);
     rc_arena_release(&arena);
     return r < 0 ? rc_wrap(err, r, "write a position of '%s'", connector) : 0;
 }

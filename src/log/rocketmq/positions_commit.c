@@ -59,6 +59,15 @@ bool rc_commit_renew(rc_writer *writer, const char *partition)
     return true;
 }
 
+int rc_writer_given_up(const rc_writer *writer, rc_error *err)
+{
+    if (rc_fence_standing(writer->fence) == RC_FENCE_REVOKED)
+        return rc_fence_fail(writer->fence, writer->name, err);
+    return writer->fenced
+               ? rc_fail(err, OMC_ECANCELED, "this task was given up, and another is in its place")
+               : 0;
+}
+
 static void commit_free(commit *c)
 {
     free(c->partition);
@@ -138,6 +147,10 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
     c->partition = rc_strdup(position->partition);
     c->offset = offset_of(writer, position, &arena.pub);
     c->generation = -1;
+    if (writer->fence) {
+        c->generation = writer->fence->generation;
+        c->number = ++writer->records;
+    }
     if (writer->eo) {
         rc_slice notes = rc_eo_notes(writer, position->partition, &arena.pub);
         rc_position_record now;
@@ -148,7 +161,7 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
                                   omc_slice_str(position->partition), &arena.pub, &now))
             notes = now.notes;
         c->generation = rc_eo_generation(writer);
-        c->number = ++writer->records;
+        c->number = writer->fence ? c->number : ++writer->records;
         c->notes = notes.base ? rc_strndup(notes.base, notes.len) : NULL;
     }
     rc_arena_release(&arena);
@@ -160,7 +173,41 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
     position->changed = false;
     position->sending = true;
     writer->sending++;
-    rc_position_submit(writer->log, &record, 1, writer->connector, on_committed, c);
+    rc_position_submit(writer->log, writer->position_lanes, &record, 1, writer->connector, on_committed, c);
+}
+
+/* The task belongs to somebody else: one in its place here, or another worker. */
+static bool given_up(const rc_writer *writer)
+{
+    return writer->fenced || rc_fence_standing(writer->fence) == RC_FENCE_REVOKED;
+}
+
+/* Somebody has committed a position of ours with a higher generation. */
+static bool outranked(rc_writer *writer)
+{
+    rc_writer_position *position, *next;
+    bool is = false;
+    rc_arena arena;
+
+    if (!writer->fence)
+        return false;
+    rc_arena_init(&arena, 1024);
+    HASH_ITER(hh, writer->positions, position, next)
+    {
+        rc_position_record now;
+
+        if (!is && position->changed &&
+            rc_position_table_get(writer->log->table, writer->connector,
+                                  omc_slice_str(position->partition), &arena.pub, &now))
+            is = rc_rmq_outranked(writer->fence, now.generation);
+    }
+    rc_arena_release(&arena);
+    if (is) {
+        (void)pthread_cond_broadcast(&writer->cond);
+        if (writer->wake)
+            rc_wake_set(writer->wake);
+    }
+    return is;
 }
 
 static bool anything_changed(const rc_writer *writer)
@@ -203,7 +250,7 @@ void rc_commit_kick(rc_writer *writer)
     rc_writer_position *position, *next;
     int64_t now = rc_mono_ns(writer->log->clock);
 
-    if (writer->fenced || writer->sending > 0 || (writer->closing && !writer->commit_now) ||
+    if (given_up(writer) || writer->sending > 0 || (writer->closing && !writer->commit_now) ||
         !anything_changed(writer))
         return;
     if (!writer->commit_now &&
@@ -214,6 +261,8 @@ void rc_commit_kick(rc_writer *writer)
         }
         return;
     }
+    if (outranked(writer))
+        return;
     writer->commit_now = false;
     writer->committed_ns = now;
     writer->commit_result = 0;
@@ -231,10 +280,9 @@ int rc_commit_wait(rc_writer *writer, int64_t deadline_ns, rc_error *err)
 
     (void)pthread_mutex_lock(&writer->mu);
     while (r == 0 && (writer->sending > 0 || anything_changed(writer))) {
-        if (writer->fenced) {
-            r = rc_fail(err, OMC_ECANCELED, "this task was given up, and another is in its place");
+        r = rc_writer_given_up(writer, err);
+        if (r < 0)
             break;
-        }
         writer->commit_now = true;
         rc_commit_kick(writer);
         if (rc_mono_ns(clock) >= deadline_ns) {

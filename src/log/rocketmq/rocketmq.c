@@ -87,7 +87,7 @@ static void close_lanes(void *arg)
     rmq_lanes_close(c->lanes, lanes_closed, c);
 }
 
-static void end_lanes(rc_rocketmq *log, rmq_lanes *lanes)
+void rc_rmq_lanes_end(rc_rocketmq *log, rmq_lanes *lanes)
 {
     closing c = {.lanes = lanes, .mu = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 
@@ -110,8 +110,8 @@ static void close_log(rc_log *pub)
     rc_position_keeper_free(log->keeper); /* before the lanes it writes with */
     rc_recovery_free(log->recovery);
     for (size_t i = 0; i < RC_COUNT(log->control_lanes); i++)
-        end_lanes(log, log->control_lanes[i]);
-    end_lanes(log, log->position_lanes);
+        rc_rmq_lanes_end(log, log->control_lanes[i]);
+    rc_rmq_lanes_end(log, log->position_lanes);
     rc_position_table_close(log->table);
     rmq_client_close(log->client);
     rc_rmq_topics_free(log);
@@ -132,7 +132,7 @@ static void close_log(rc_log *pub)
     free(log);
 }
 
-static int open_lanes(rc_rocketmq *log, rc_error *err)
+int rc_rmq_position_lanes(rc_rocketmq *log, const rmq_gate *gate, rmq_lanes **ret, rc_error *err)
 {
     const rmq_lanes_config config = {
         .who = "positions",
@@ -145,10 +145,11 @@ static int open_lanes(rc_rocketmq *log, rc_error *err)
         .unknown = RMQ_UNKNOWN_RESEND, /* a position that comes twice says the same twice */
         .done = position_done,
         .trouble = position_trouble,
+        .gate = gate,
         .arg = log,
     };
 
-    return rmq_lanes_new(log->client, &config, &log->position_lanes, err);
+    return rmq_lanes_new(log->client, &config, ret, err);
 }
 
 int rc_rmq_canceled(const rc_rocketmq *log, rc_error *err)
@@ -179,7 +180,7 @@ int rc_rocketmq_open(const rc_rocketmq_config *config, rc_log **ret, rc_error *e
     if (r == 0)
         r = rc_rmq_group_ready(log, RC_INTERNAL_GROUP, err);
     if (r == 0)
-        r = open_lanes(log, err);
+        r = rc_rmq_position_lanes(log, NULL, &log->position_lanes, err);
     if (r == 0)
         r = rc_rmq_canceled(log, err);
     if (r == 0)
@@ -242,6 +243,8 @@ static const rc_log_ops ops = {
     .commit = rc_rmq_commit,
     .committed = rc_rmq_committed,
     .group_delete = rc_rmq_group_delete,
+    .take_over = rc_rmq_take_over,
+    .generation = rc_rmq_generation,
     .health = health,
     .writer_health = rc_rmq_writer_health,
     .close = close_log,

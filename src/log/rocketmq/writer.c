@@ -145,11 +145,13 @@ int rc_rmq_submit(rc_writer *writer, rc_append *append, void *cookie, rc_error *
 {
     rmq_parcel *list = NULL;
     bool empty;
+    int r;
 
     (void)pthread_mutex_lock(&writer->mu);
-    if (writer->fenced) {
+    r = rc_writer_given_up(writer, err);
+    if (r < 0) {
         (void)pthread_mutex_unlock(&writer->mu);
-        return rc_fail(err, OMC_ECANCELED, "this task was given up, and another is in its place");
+        return r;
     }
     if (writer->pending > 0 && writer->pending_bytes + append->bytes > writer->pending_bytes_max) {
         (void)pthread_mutex_unlock(&writer->mu);
@@ -333,8 +335,25 @@ static rmq_lanes_config lanes_config(rc_writer *writer, const rc_writer_config *
         .done = on_done,
         .unknown_outcome = config->exactly_once ? on_unknown : NULL,
         .trouble = on_trouble,
+        .gate = writer->fence ? &writer->gate : NULL,
         .arg = writer,
     };
+}
+
+static int open_lanes(rc_writer *writer, const rc_writer_config *config, rc_error *err)
+{
+    rc_rocketmq *log = writer->log;
+    const rmq_lanes_config lanes = lanes_config(writer, config);
+    int r = 0;
+
+    writer->position_lanes = log->position_lanes;
+    if (writer->fence)
+        r = rc_rmq_position_lanes(log, &writer->gate, &writer->position_lanes, err);
+    if (r == 0)
+        r = rmq_lanes_new(log->client, &lanes, &writer->lanes, err);
+    if (r < 0 && writer->fence)
+        rc_rmq_lanes_end(log, writer->position_lanes);
+    return r;
 }
 
 static void destroy(rc_writer *writer)
@@ -353,6 +372,7 @@ static void destroy(rc_writer *writer)
         free(position);
     }
     rc_eo_close(writer);
+    rc_fence_unref(writer->fence);
     (void)pthread_cond_destroy(&writer->cond);
     (void)pthread_mutex_destroy(&writer->mu);
     free(writer->lines);
@@ -392,6 +412,11 @@ static void end_lanes(rc_writer *writer)
     while (!writer->lanes_closed || writer->sending > 0)
         (void)clock->wait(clock, &writer->cond, &writer->mu, INT64_MAX);
     (void)pthread_mutex_unlock(&writer->mu);
+    if (!writer->fence)
+        return;
+    rc_rmq_lanes_end(writer->log, RC_TAKE(writer->position_lanes));
+    for (size_t i = 0; i < RC_COUNT(writer->control_lanes); i++)
+        rc_rmq_lanes_end(writer->log, RC_TAKE(writer->control_lanes[i]));
 }
 
 /* A task whose plugin hangs is given up with its writer open. What it has submitted must not be
@@ -435,7 +460,6 @@ int rc_rmq_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **
 {
     rc_rocketmq *log = rc_rocketmq_of(pub);
     rc_writer *writer = rc_calloc(1, sizeof *writer);
-    rmq_lanes_config lanes;
     int r = 0;
 
     writer->head.log = pub;
@@ -452,12 +476,15 @@ int rc_rmq_writer_open(rc_log *pub, const rc_writer_config *config, rc_writer **
     rc_cond_init(&writer->cond);
     if (config->exactly_once && config->strict)
         writer->strict = stamp_name(writer);
-    lanes = lanes_config(writer, config);
+    if (config->fence) {
+        writer->fence = rc_fence_ref(config->fence);
+        writer->gate = rc_rmq_gate(config->fence);
+    }
     fence_predecessor(log, writer->name);
     if (config->exactly_once)
         r = rc_eo_open(writer, err);
     if (r == 0)
-        r = rmq_lanes_new(log->client, &lanes, &writer->lanes, err);
+        r = open_lanes(writer, config, err);
     if (r < 0) {
         destroy(writer);
         return rc_wrap(err, r, "open a writer of '%s'", config->name ? config->name : "");
@@ -486,14 +513,20 @@ static void close_open(rc_writer *writer)
     rc_rocketmq *log = writer->log;
     int64_t deadline;
     rc_error err = {0};
-    bool unanswered;
+    bool unanswered, ours = rc_fence_standing(writer->fence) != RC_FENCE_REVOKED;
 
-    wait_for_answers(writer);
+    if (ours)
+        wait_for_answers(writer);
     (void)pthread_mutex_lock(&writer->mu);
     writer->closing = true;
-    rc_eo_settle(writer);
+    if (ours)
+        rc_eo_settle(writer);
     unanswered = writer->unanswered > 0;
     (void)pthread_mutex_unlock(&writer->mu);
+    if (!ours) { /* whoever has it now waits for what may still land */
+        end_lanes(writer);
+        return;
+    }
     if (rc_commit_wait(writer, rc_mono_ns(log->clock) + CLOSE_WAIT_MS * INT64_C(1000000), &err) < 0)
         rc_warn("rocketmq", "%s: the last positions are not committed, its records come again: %s",
                 writer->name, err.msg);

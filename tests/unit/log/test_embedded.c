@@ -299,10 +299,10 @@ static void groups_commit_offsets_and_state(void **state)
         rc_commit commits[] = {{.topic = topic, .offset = 10, .state = {"{\"len\":5}", 9}},
                                {.topic = topic, .queue = 1, .offset = 20}};
 
-        OK(rc_log_commit(b.log, "g", commits, 2, &err));
+        OK(rc_log_commit(b.log, "g", NULL, commits, 2, &err));
         commits[0].queue = 2;
-        assert_int_equal(rc_log_commit(b.log, "g", commits, 2, &err), -OMC_EINVAL);
-        assert_int_equal(rc_log_commit(b.log, "g g", commits, 2, &err), -OMC_EINVAL);
+        assert_int_equal(rc_log_commit(b.log, "g", NULL, commits, 2, &err), -OMC_EINVAL);
+        assert_int_equal(rc_log_commit(b.log, "g g", NULL, commits, 2, &err), -OMC_EINVAL);
     }
     bed_reopen(&b);
     topic = bed_topic(&b, "t", 0);
@@ -317,7 +317,7 @@ static void groups_commit_offsets_and_state(void **state)
     {
         rc_commit forget = {.topic = topic, .offset = -1};
 
-        OK(rc_log_commit(b.log, "g", &forget, 1, &err));
+        OK(rc_log_commit(b.log, "g", NULL, &forget, 1, &err));
     }
     OK(rc_log_committed(b.log, "g", topic, 0, &arena.pub, &offset, &text, &err));
     assert_int_equal(offset, -1);

@@ -143,7 +143,7 @@ static void writing_goes_on_when_there_is_space(void **state)
         /* A request does not wait for the disk. (The file of the live tables may have room.) */
         assert_int_equal(rc_log_topic(d->bed.log, "other", 1, &other, &err), -OMC_ENOSPC);
         assert_true(err.flags & OMC_ERR_RETRIABLE);
-        assert_int_equal(rc_log_commit(d->bed.log, "g", &commit, 1, &err), -OMC_ENOSPC);
+        assert_int_equal(rc_log_commit(d->bed.log, "g", NULL, &commit, 1, &err), -OMC_ENOSPC);
     }
     /* What is there can be read. */
     reader = bed_reader(&d->bed, topic, 0, 0);
@@ -237,7 +237,7 @@ static void retention_makes_room(void **state)
     bed_reopen(&d->bed);
     topic = bed_topic(&d->bed, "t", 1);
     commit = (rc_commit){.topic = topic};
-    OK(rc_log_commit(d->bed.log, "g", &commit, 1, &err)); /* nothing may go yet */
+    OK(rc_log_commit(d->bed.log, "g", NULL, &commit, 1, &err)); /* nothing may go yet */
     OK(rc_log_committed(d->bed.log, "g", topic, 0, NULL, &max, NULL, &err)); /* opens it, too */
     writer = bed_writer(&d->bed, "c");
     for (int i = 0; i < 40; i++)

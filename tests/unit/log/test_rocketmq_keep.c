@@ -236,8 +236,8 @@ static void a_renewed_state_stays_old(void **state)
     open_log(b);
     newer.offset = omc_slice_str("{\"queueOffset\":\"9\"}");
     newer.generation = 4;
-    OK(rc_rmq_position_write(rc_rocketmq_of(b->log), &newer, 1, "__rc.sink/g", &err));
-    OK(rc_rmq_position_write(rc_rocketmq_of(b->log), &old, 1, "__rc.sink/g", &err));
+    OK(rc_rmq_fenced_write(rc_rocketmq_of(b->log), NULL, &newer, 1, "__rc.sink/g", &err));
+    OK(rc_rmq_fenced_write(rc_rocketmq_of(b->log), NULL, &old, 1, "__rc.sink/g", &err));
     rc_log_close(b->log);
     (void)unlink(b->path);
     open_log(b);

@@ -566,7 +566,7 @@ static void offsets_are_the_groups(void **state)
     fakemq_fill(b->mq, "T", "broker-0", 1, 20);
     OK(rc_log_committed(b->log, "connect-s", topic, 1, &arena.pub, &offset, &text, &err));
     assert_int_equal(offset, -1);
-    OK(rc_log_commit(b->log, "connect-s", commits, 2, &err));
+    OK(rc_log_commit(b->log, "connect-s", NULL, commits, 2, &err));
     assert_int_equal(fakemq_committed(b->mq, "connect-s", "T", "broker-0", 1), 12);
     assert_int_equal(fakemq_committed(b->mq, "connect-s", "T", "broker-1", 2), 3);
     OK(rc_log_committed(b->log, "connect-s", topic, 1, &arena.pub, &offset, &text, &err));
@@ -589,7 +589,7 @@ static void a_sinks_state_and_offset_are_one(void **state)
     int64_t offset;
 
     rc_arena_init(&arena, 1024);
-    OK(rc_log_commit(b->log, "connect-s", &commit, 1, &err));
+    OK(rc_log_commit(b->log, "connect-s", NULL, &commit, 1, &err));
     /* A crashed broker forgets the last offsets it was told. */
     fakemq_commit(b->mq, "connect-s", "T", "broker-0", 1, 4);
     close_log(b);
@@ -599,7 +599,7 @@ static void a_sinks_state_and_offset_are_one(void **state)
     assert_int_equal(offset, 12);
     assert_true(omc_slice_is(text, "{\"length\":400}"));
     commit = (rc_commit){.topic = topic, .queue = 1, .offset = 5};
-    OK(rc_log_commit(b->log, "connect-s", &commit, 1, &err));
+    OK(rc_log_commit(b->log, "connect-s", NULL, &commit, 1, &err));
     OK(rc_log_committed(b->log, "connect-s", topic, 1, &arena.pub, &offset, &text, &err));
     assert_int_equal(offset, 5);
     assert_null(text.base);

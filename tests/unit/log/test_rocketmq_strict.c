@@ -58,7 +58,7 @@ static void sink_commit(sink *s, int32_t queue, int back)
     rc_arena_init(&arena, 1024);
     commit.offset = commit.offset < 0 ? 0 : commit.offset;
     commit.barriers = rc_reader_barriers(s->reader, s->topic, queue, commit.offset, &arena.pub);
-    OK(rc_log_commit(s->bed->log, "connect-s", &commit, 1, &err));
+    OK(rc_log_commit(s->bed->log, "connect-s", NULL, &commit, 1, &err));
     rc_arena_release(&arena);
 }
 

@@ -65,7 +65,7 @@ static void live_tables_move_along(void **state)
     {
         rc_commit commit = {.topic = topic, .offset = 42, .state = {"{}", 2}};
 
-        OK(rc_log_commit(b.log, "g", &commit, 1, &err));
+        OK(rc_log_commit(b.log, "g", NULL, &commit, 1, &err));
     }
     (void)bed_topic(&b, "quiet", 4);
     for (int i = 10; i < 15; i++)
@@ -305,14 +305,14 @@ static void a_group_holds_segments_back(void **state)
         rc_commit slow = {.topic = topic, .offset = 500};
         rc_commit fast = {.topic = topic, .offset = 1000000};
 
-        OK(rc_log_commit(b.log, "slow", &slow, 1, &err));
-        OK(rc_log_commit(b.log, "fast", &fast, 1, &err));
+        OK(rc_log_commit(b.log, "slow", NULL, &slow, 1, &err));
+        OK(rc_log_commit(b.log, "fast", NULL, &fast, 1, &err));
         for (int i = 0; i < 8; i++)
             (void)store_numbers(writer, topic, 0, i * 1000, 1000, 1024);
         settle(&b);
         assert_int_equal(min_offset(&b, topic), 0);
         slow.offset = 3500;
-        OK(rc_log_commit(b.log, "slow", &slow, 1, &err));
+        OK(rc_log_commit(b.log, "slow", NULL, &slow, 1, &err));
     }
     (void)store_numbers(writer, topic, 0, 8000, 1000, 1024); /* rolls, so retention looks */
     (void)store_numbers(writer, topic, 0, 9000, 1000, 1024);

@@ -557,7 +557,7 @@ static void fails_on_a_lost_offset(void **state)
     open_rig(&rig, NULL);
     hooks.put = count_put;
     assert_ok(rc_log_topic(rig.log, "t", 1, &commit.topic, &err), err);
-    assert_ok(rc_log_commit(rig.log, "connect-out", &commit, 1, &err), err);
+    assert_ok(rc_log_commit(rig.log, "connect-out", NULL, &commit, 1, &err), err);
     assert_ok(toy_put(&rig, "out", &err, SINK, NULL), err);
     assert_true(toy_wait_state(&rig, "out", 0, RC_STATE_FAILED));
     toy_trace(&rig, "out", 0, trace, sizeof trace);
