@@ -7,6 +7,7 @@
 #include "base/fence.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <time.h>
 
 #define PAUSE_FIRST_MS 2
@@ -134,6 +135,18 @@ rc_fence_state rc_fence_check(const rc_fence *fence)
         return RC_FENCE_CLOSED;
     /* Again, and last: what was withdrawn while the clock was read counts. */
     return rc_fence_standing(fence);
+}
+
+rc_fence_state rc_fence_await(const rc_fence *fence, int64_t max_ms)
+{
+    int64_t end = rc_boot_ns() + max_ms * 1000000, pause = 0;
+    rc_fence_state state;
+
+    while ((state = rc_fence_check(fence)) == RC_FENCE_CLOSED && rc_boot_ns() < end) {
+        pause = rc_fence_pause_ms(pause);
+        (void)poll(NULL, 0, (int)pause);
+    }
+    return state;
 }
 
 int rc_fence_fail(const rc_fence *fence, const char *what, rc_error *err)

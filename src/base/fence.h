@@ -77,6 +77,8 @@ void rc_fence_outrank(rc_fence *fence, int64_t generation);
 rc_fence_state rc_fence_check(const rc_fence *fence);
 /** The same without the lease, for what only prepares acts: such looks do not ask for it. */
 rc_fence_state rc_fence_standing(const rc_fence *fence);
+/** Waits until it is not closed, at most `max_ms`; asks for the lease. @return what it is then. */
+rc_fence_state rc_fence_await(const rc_fence *fence, int64_t max_ms);
 /** -OMC_EFENCED, saying that `what` is not ours any more and why as far as it is known. */
 int rc_fence_fail(const rc_fence *fence, const char *what, rc_error *err);
 

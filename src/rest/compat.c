@@ -98,6 +98,7 @@ static const struct {
     [RC_STATE_FINISHED] = {"stoppedTasks", "TERMINATED"},
     [RC_STATE_STALLED] = {"runningTasks", "RUNNING"},
     [RC_STATE_STUCK] = {"stoppingTasks", "STOPPING"},
+    [RC_STATE_SUSPENDED] = {"runningTasks", "RUNNING"},
 };
 
 static void add_allocated(json_t *lists, const char *name, const rc_task_view *task)

@@ -28,6 +28,7 @@ rc_call *rc_call_new(rc_worker *worker, rc_call_kind kind, const char *connector
 void rc_call_free(rc_call *call)
 {
     rc_arena_release(&call->arena);
+    rc_fence_unref(call->fence);
     free(call->connector);
     free(call);
 }
@@ -51,6 +52,9 @@ static void *call_main(void *arg)
         break;
     case RC_CALL_RELOAD:
         rc_generation_reload(call);
+        break;
+    case RC_CALL_VERIFY:
+        rc_units_verify(call);
         break;
     }
     pthread_mutex_lock(&worker->mu);

@@ -369,6 +369,20 @@ static bool strict_keys(const rc_worker_config *worker, const omc_plugin *plugin
     return worker->strict && plugin->options && !(plugin->flags & OMC_PLUGIN_ANY_KEY);
 }
 
+int rc_connector_plugin(rc_registry *registry, const omc_keyvalue *config, omc_arena *arena,
+                        const omc_plugin **ret, rc_error *err)
+{
+    rc_connector_plan plan = {0};
+    rc_problems problems;
+    int r;
+
+    rc_problems_init(&problems, arena);
+    r = find_class(registry, config, arena, &plan, &problems, err);
+    if (r == 0)
+        *ret = plan.plugin;
+    return r;
+}
+
 int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, const char *name,
                        const omc_keyvalue *config, omc_arena *arena, rc_connector_plan *ret,
                        rc_problems *problems, rc_error *err)

@@ -67,6 +67,11 @@ int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, co
                        const omc_keyvalue *config, omc_arena *arena, rc_connector_plan *ret,
                        rc_problems *problems, rc_error *err);
 
+/** The plugin that runs a configuration, in a process of its own when that asks for it.
+ *  @return 0; -OMC_EINVAL, -OMC_ENOTFOUND and what isolating it may give. */
+int rc_connector_plugin(rc_registry *registry, const omc_keyvalue *config, omc_arena *arena,
+                        const omc_plugin **ret, rc_error *err);
+
 /** Tables that apply to a configuration (for masking secrets and describing): fills up to 2. */
 size_t rc_connector_tables(const omc_plugin *plugin, rc_option_table tables[2]);
 

@@ -20,6 +20,7 @@ void rc_op_free(rc_op *op)
 {
     if (!op)
         return;
+    rc_fence_unref(op->order.fence);
     rc_arena_release(&op->arena);
     free(op);
 }
@@ -92,6 +93,12 @@ static void reconfigure(rc_worker *worker, const rc_op *op)
     rc_lifecycle_converge(worker, c);
 }
 
+static void verified(rc_worker *worker, rc_call *call)
+{
+    rc_units_verified(worker, call);
+    rc_call_free(call);
+}
+
 static void handle(rc_worker *worker, rc_op *op)
 {
     switch (op->kind) {
@@ -104,6 +111,8 @@ static void handle(rc_worker *worker, rc_op *op)
             rc_requests_checked(worker, op->call);
         else if (op->call->kind == RC_CALL_RELOAD)
             rc_requests_reloaded(op->call);
+        else if (op->call->kind == RC_CALL_VERIFY)
+            verified(worker, op->call);
         else
             rc_lifecycle_call_done(worker, op->call);
         break;
@@ -118,6 +127,15 @@ static void handle(rc_worker *worker, rc_op *op)
         break;
     case RC_OP_RAISE:
         raise_error(worker, op);
+        break;
+    case RC_OP_ORDER:
+        rc_units_order(worker, op);
+        break;
+    case RC_OP_RECORD:
+        rc_units_record(worker, op->connector);
+        break;
+    case RC_OP_PUBLISHED:
+        rc_units_published(worker, op);
         break;
     }
     rc_op_free(op);
@@ -175,6 +193,8 @@ static void abandon_rest(rc_worker *worker)
                 continue;
             rc_error_line(c->name, "task %d did not stop in time (in call '%s'); it is abandoned",
                           c->slots[i].id, rc_task_call(c->slots[i].task, &ms));
+            if (c->slots[i].unit.fence)
+                rc_fence_revoke(c->slots[i].unit.fence);
             rc_task_abandon(c->slots[i].task);
             c->slots[i].task = NULL;
             worker->abandoned++;

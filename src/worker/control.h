@@ -13,6 +13,7 @@
 #define RC_CONTROL_H
 
 #include "base/hash.h"
+#include "worker/ownership.h"
 #include "worker/task.h"
 
 #include <stdatomic.h>
@@ -42,7 +43,8 @@ typedef enum rc_call_kind {
     RC_CALL_CHECK,
     RC_CALL_START,
     RC_CALL_STOP,
-    RC_CALL_RELOAD
+    RC_CALL_RELOAD,
+    RC_CALL_VERIFY
 } rc_call_kind;
 
 /** One call into a connector plugin, on a thread of its own, under a deadline. */
@@ -63,6 +65,9 @@ typedef struct rc_call {
     const omc_plugin *plugin;   /* CHECK: result */
     int result;
     rc_error err;
+    int task;        /* VERIFY: which, */
+    rc_fence *fence; /* with a reference, */
+    uint64_t epoch;  /* and since when it waits for it */
     bool running;   /* control thread; false = waits for one of RC_CALLS_MAX threads */
     bool done;      /* [mu] set by the call's thread: its op is on the way */
     bool abandoned; /* [mu] set by the control thread unless done: nobody waits any more */
@@ -70,9 +75,24 @@ typedef struct rc_call {
     int64_t deadline_ns; /* set when it runs */
 } rc_call;
 
+/** What a ruled worker knows of one of its units (units.c). Without a ruler all is zero. */
+typedef struct rc_unit {
+    rc_fence *fence; /* NULL = not owned */
+    enum { RC_LEAVE_NOT, RC_LEAVE_DRAIN, RC_LEAVE_LOSE } leave;
+    bool suspended;
+    bool told;           /* STARTED was reported */
+    uint64_t epoch;      /* of the fence, when it was resumed last */
+    bool verifying;      /* a call for that is under way */
+    int64_t verify_ns;   /* the next one; 0 = none */
+    char *reason;        /* of SUSPEND, DRAIN, LOSE; NULL = none */
+} rc_unit;
+
 typedef struct rc_task_slot {
     int id;
-    const omc_keyvalue *config; /* in the generation */
+    rc_unit unit;
+    int64_t record_generation, record_number; /* ruled: of the record it runs from */
+    rc_arena memory;            /* ruled: of config */
+    const omc_keyvalue *config; /* in the generation, or in memory */
     rc_state state;
     rc_error why;
     int64_t since_ms;
@@ -107,7 +127,13 @@ typedef struct rc_connector {
     rc_generation *generation;
     const omc_plugin *plugin; /* last known, for views */
     rc_task_slot *slots;
-    size_t slot_count;
+    size_t slot_count; /* ruled: those that are owned */
+    /* Ruled only: */
+    rc_unit half;
+    rc_arena record_memory;
+    rc_task_record record; /* newest known; tasks NULL = none */
+    bool publishing;       /* a record is on its way to the book */
+    int64_t publish_ns;    /* to be tried again; 0 = not */
     UT_hash_handle hh;
 } rc_connector;
 
@@ -117,7 +143,10 @@ typedef enum rc_op_kind {
     RC_OP_TASK_STATE,
     RC_OP_TASK_ENDED,
     RC_OP_RECONFIGURE,
-    RC_OP_RAISE
+    RC_OP_RAISE,
+    RC_OP_ORDER,        /* ruled, as the others below */
+    RC_OP_RECORD,       /* a task record has changed */
+    RC_OP_PUBLISHED     /* a record of ours is durable, or is not */
 } rc_op_kind;
 
 typedef struct rc_op {
@@ -133,6 +162,9 @@ typedef struct rc_op {
     rc_task *task;
     rc_state state;
     rc_ending ending;
+    rc_order order; /* with a reference to its fence */
+    uint64_t epoch; /* of that when it was given */
+    void *arg;
     rc_error err;
 } rc_op;
 
@@ -201,6 +233,39 @@ void rc_slots_free(rc_connector *c);
 bool rc_slots_ended(const rc_connector *c);
 /* Slot of the task an op is about; NULL when it was abandoned meanwhile. */
 rc_task_slot *rc_slot_find(rc_worker *worker, const rc_op *op, rc_connector **ret);
+
+/* units.c: a ruled worker */
+static inline bool rc_ruled(const rc_worker *worker)
+{
+    return worker->setup.ruler != NULL;
+}
+void rc_units_order(rc_worker *worker, rc_op *op);
+void rc_units_record(rc_worker *worker, const char *connector);
+/* Tasks that should run and do not, or the other way round. */
+void rc_units_converge(rc_worker *worker, rc_connector *c);
+/* The half may run: it is owned, and not on its way out. */
+bool rc_units_half_wanted(const rc_connector *c);
+/* The half has started: its task configurations become the record, unless they are it already. */
+void rc_units_publish(rc_worker *worker, rc_connector *c);
+void rc_units_published(rc_worker *worker, const rc_op *op);
+/* The half is IDLE: what it leaves is reported. */
+void rc_units_half_idle(rc_worker *worker, rc_connector *c);
+void rc_units_half_failed(rc_worker *worker, rc_connector *c, const rc_error *why);
+/* A task has ended: reports, and forgets the slot when it is not owned any more. */
+void rc_units_ended(rc_worker *worker, rc_connector *c, rc_task_slot *slot, const rc_op *op);
+/* The first state a task has reported since its start. */
+void rc_units_running(rc_worker *worker, rc_connector *c, rc_task_slot *slot);
+/* A task does not return: nothing of it may leave any more. */
+void rc_units_stuck(rc_worker *worker, rc_connector *c, rc_task_slot *slot, const rc_error *why);
+void rc_units_verify(rc_call *call); /* on the call's thread */
+void rc_units_verified(rc_worker *worker, rc_call *call);
+void rc_units_timers(rc_worker *worker, rc_connector *c, int64_t now);
+int64_t rc_units_deadline(const rc_worker *worker, const rc_connector *c);
+void rc_units_restart(rc_worker *worker, rc_connector *c, bool only_failed);
+void rc_units_restart_task(rc_worker *worker, rc_connector *c, rc_task_slot *slot);
+/* NULL when the task is not this worker's. */
+rc_task_slot *rc_units_slot(const rc_connector *c, int id);
+void rc_units_free(rc_connector *c);
 
 /* lifecycle.c */
 rc_connector *rc_lifecycle_add(rc_worker *worker, const rc_stored_connector *stored);

@@ -26,7 +26,8 @@ void rc_lifecycle_state(rc_worker *worker, rc_connector *c, rc_state state, cons
 
 static bool wanted(const rc_worker *worker, const rc_connector *c)
 {
-    return !worker->closing && !c->deleted && c->target != RC_TARGET_STOPPED;
+    return !worker->closing && !c->deleted && c->target != RC_TARGET_STOPPED &&
+           (!rc_ruled(worker) || rc_units_half_wanted(c));
 }
 
 static void begin_start(rc_worker *worker, rc_connector *c)
@@ -65,7 +66,7 @@ static void begin_end(rc_worker *worker, rc_connector *c)
 static void begin_stop(rc_worker *worker, rc_connector *c)
 {
     c->phase = RC_STOPPING;
-    for (size_t i = 0; i < c->slot_count; i++)
+    for (size_t i = 0; !rc_ruled(worker) && i < c->slot_count; i++)
         rc_slot_stop(worker, &c->slots[i]);
 }
 
@@ -74,6 +75,7 @@ static void start_failed(rc_worker *worker, rc_connector *c, const rc_error *why
     int64_t delay = rc_restart_delay(worker, ++c->failures, why);
 
     c->phase = RC_IDLE;
+    rc_units_half_failed(worker, c, why);
     if (delay < 0) {
         rc_error_line(c->name,
                       "connector FAILED until its configuration changes or it is restarted: %s",
@@ -102,6 +104,9 @@ static void idle(rc_worker *worker, rc_connector *c)
 {
     bool stays = (c->state == RC_STATE_FAILED || c->state == RC_STATE_STUCK) && !c->again;
 
+    rc_units_half_idle(worker, c);
+    if (c->deleted && rc_ruled(worker) && c->slot_count > 0)
+        return; /* its tasks end first */
     if (c->deleted) {
         char *name = RC_TAKE(c->name);
 
@@ -121,8 +126,16 @@ static void idle(rc_worker *worker, rc_connector *c)
                            NULL);
 }
 
+/* A connector half does not wait for tasks that are ruled one by one. */
+static bool may_end(const rc_worker *worker, const rc_connector *c)
+{
+    return c->phase == RC_STOPPING && (rc_ruled(worker) || rc_slots_ended(c));
+}
+
 void rc_lifecycle_converge(rc_worker *worker, rc_connector *c)
 {
+    if (rc_ruled(worker))
+        rc_units_converge(worker, c);
     switch (c->phase) {
     case RC_IDLE:
         idle(worker, c);
@@ -142,7 +155,7 @@ void rc_lifecycle_converge(rc_worker *worker, rc_connector *c)
     case RC_ENDING:
         break;
     }
-    if (c->phase == RC_STOPPING && rc_slots_ended(c)) {
+    if (may_end(worker, c)) {
         begin_end(worker, c);
         if (c->phase == RC_IDLE)
             idle(worker, c);
@@ -152,11 +165,23 @@ void rc_lifecycle_converge(rc_worker *worker, rc_connector *c)
 /* What the connector asked for while it started counts, too. */
 static void started(rc_worker *worker, rc_connector *c)
 {
-    rc_lifecycle_state(worker, c,
-                       c->target == RC_TARGET_PAUSED ? RC_STATE_PAUSED : RC_STATE_RUNNING, NULL);
-    rc_slots_make(worker, c);
+    if (rc_ruled(worker)) {
+        rc_units_publish(worker, c);
+    } else {
+        rc_lifecycle_state(worker, c,
+                           c->target == RC_TARGET_PAUSED ? RC_STATE_PAUSED : RC_STATE_RUNNING,
+                           NULL);
+        rc_slots_make(worker, c);
+    }
     if (c->raised.code)
         rc_lifecycle_state(worker, c, RC_STATE_FAILED, &c->raised);
+}
+
+/* Slots of a generation that is over; those of a ruled worker stay as long as they are owned. */
+static void forget_slots(const rc_worker *worker, rc_connector *c)
+{
+    if (!rc_ruled(worker))
+        rc_slots_free(c);
 }
 
 void rc_lifecycle_call_done(rc_worker *worker, rc_call *call)
@@ -168,13 +193,13 @@ void rc_lifecycle_call_done(rc_worker *worker, rc_call *call)
     if (call->plugin)
         c->plugin = call->plugin;
     if (call->kind == RC_CALL_STOP) {
-        rc_slots_free(c);
+        forget_slots(worker, c);
         if (call->result == 0) /* else there was no thread for it, and the plugin goes on */
             rc_generation_free(call->generation);
         c->phase = RC_IDLE;
     } else if (call->result == 0 && (!wanted(worker, c) || c->again)) {
         /* Stopped, deleted or changed meanwhile: no task of it begins. */
-        rc_slots_free(c);
+        forget_slots(worker, c);
         c->generation = call->generation;
         c->phase = RC_STOPPING;
     } else if (call->result == 0) {
@@ -188,7 +213,7 @@ void rc_lifecycle_call_done(rc_worker *worker, rc_call *call)
         begin_end(worker, c);
     } else {
         rc_generation_free(call->generation);
-        rc_slots_free(c);
+        forget_slots(worker, c);
         start_failed(worker, c, &call->err);
     }
     rc_call_free(call);
@@ -210,11 +235,16 @@ void rc_lifecycle_call_expired(rc_worker *worker, rc_call *call)
         rc_requests_refuse(RC_TAKE(call->request), OMC_ETIMEDOUT, why.msg);
         return;
     }
+    if (call->kind == RC_CALL_VERIFY) {
+        call->result = rc_fail(&call->err, OMC_ETIMEDOUT, "the log does not answer");
+        rc_units_verified(worker, call);
+        return;
+    }
     RC_ASSERT(c && c->call == call);
     c->call = NULL;
     c->phase = RC_IDLE;
     c->retry_ns = c->again ? 0 : INT64_MAX;
-    rc_slots_free(c);
+    forget_slots(worker, c);
     (void)omc_fail(&why, OMC_ETIMEDOUT, OMC_ERR_FATAL,
                    "%s of the connector has not returned for %lld ms; its thread is left alone. "
                    "Find out what the plugin waits for, then restart the connector",
@@ -246,8 +276,11 @@ void rc_lifecycle_task_ended(rc_worker *worker, const rc_op *op)
     if (op->ending == RC_ENDED_FINISHED) {
         rc_info(c->name, "task %d FINISHED: the source has no more records", slot->id);
         rc_slot_state(worker, slot, RC_STATE_FINISHED, NULL);
-        if (all_finished(c))
+        if (!rc_ruled(worker) && all_finished(c))
             rc_lifecycle_state(worker, c, RC_STATE_FINISHED, NULL);
+    } else if (op->ending == RC_ENDED_FAILED && op->err.code == OMC_EFENCED) {
+        rc_warn(c->name, "task %d ends: %s", slot->id, op->err.msg);
+        rc_slot_state(worker, slot, RC_STATE_UNASSIGNED, NULL);
     } else if (op->ending == RC_ENDED_FAILED && !slot->stopping) {
         rc_slot_failed(worker, c, slot, &op->err);
     } else {
@@ -256,6 +289,7 @@ void rc_lifecycle_task_ended(rc_worker *worker, const rc_op *op)
         rc_slot_state(worker, slot, RC_STATE_UNASSIGNED, NULL);
     }
     slot->stopping = false;
+    rc_units_ended(worker, c, slot, op);
     rc_lifecycle_converge(worker, c);
 }
 
@@ -263,6 +297,12 @@ void rc_lifecycle_task_ended(rc_worker *worker, const rc_op *op)
 
 void rc_lifecycle_restart(rc_worker *worker, rc_connector *c, bool only_failed)
 {
+    if (rc_ruled(worker)) {
+        rc_units_restart(worker, c, only_failed);
+        if (!c->half.fence ||
+            (only_failed && c->phase != RC_IDLE && c->state != RC_STATE_FAILED))
+            return;
+    }
     /* A connector that raised an error is FAILED itself, while its tasks may run. */
     if (!only_failed || c->phase == RC_IDLE || c->state == RC_STATE_FAILED) {
         c->again = true;
@@ -278,9 +318,13 @@ void rc_lifecycle_restart(rc_worker *worker, rc_connector *c, bool only_failed)
 
 int rc_lifecycle_restart_task(rc_worker *worker, rc_connector *c, int id, rc_error *err)
 {
-    rc_task_slot *slot;
+    rc_task_slot *slot = rc_ruled(worker) ? rc_units_slot(c, id) : NULL;
 
-    if (id < 0 || (size_t)id >= c->slot_count)
+    if (slot && slot->unit.fence) {
+        rc_units_restart_task(worker, c, slot);
+        return 0;
+    }
+    if (id < 0 || (size_t)id >= c->slot_count || rc_ruled(worker))
         return rc_fail(err, OMC_ENOTFOUND,
                        "No status found for task %s-%d; the connector has %zu "
                        "tasks",
@@ -308,7 +352,8 @@ void rc_lifecycle_timers(rc_worker *worker)
     {
         for (size_t i = 0; i < c->slot_count; i++)
             rc_slot_timer(worker, c, &c->slots[i], now);
-        if ((c->phase == RC_STOPPING && rc_slots_ended(c)) ||
+        rc_units_timers(worker, c, now);
+        if (may_end(worker, c) ||
             (c->phase == RC_IDLE && c->retry_ns > 0 && now >= c->retry_ns))
             rc_lifecycle_converge(worker, c);
     }
@@ -323,12 +368,13 @@ int64_t rc_lifecycle_deadline(rc_worker *worker)
     {
         if (c->phase == RC_IDLE && c->retry_ns > 0 && wanted(worker, c))
             deadline = RC_MIN(deadline, c->retry_ns);
+        deadline = RC_MIN(deadline, rc_units_deadline(worker, c));
         for (size_t i = 0; i < c->slot_count; i++) {
             const rc_task_slot *slot = &c->slots[i];
 
             if (slot->task && slot->stopping)
                 deadline = RC_MIN(deadline, slot->stop_deadline_ns);
-            if (!slot->task && slot->retry_ns > 0 && c->phase == RC_RUNNING)
+            if (!slot->task && slot->retry_ns > 0 && (c->phase == RC_RUNNING || rc_ruled(worker)))
                 deadline = RC_MIN(deadline, slot->retry_ns);
         }
     }
@@ -341,7 +387,7 @@ bool rc_lifecycle_all_idle(rc_worker *worker)
 
     HASH_ITER(hh, worker->connectors, c, next)
     {
-        if (c->phase != RC_IDLE)
+        if (c->phase != RC_IDLE || !rc_slots_ended(c))
             return false;
     }
     return true;
@@ -388,6 +434,7 @@ rc_connector *rc_lifecycle_add(rc_worker *worker, const rc_stored_connector *sto
 
     c->name = rc_strdup(stored->name);
     rc_arena_init(&c->memory, 2048);
+    rc_arena_init(&c->record_memory, 1024);
     rc_lifecycle_config(worker, c, stored);
     c->since_ms = rc_now_ms(worker->setup.clock);
     HASH_ADD_KEYPTR(hh, worker->connectors, c->name, strlen(c->name), c);
@@ -396,7 +443,7 @@ rc_connector *rc_lifecycle_add(rc_worker *worker, const rc_stored_connector *sto
 
 void rc_lifecycle_free(rc_connector *c)
 {
-    rc_slots_free(c);
+    rc_units_free(c);
     rc_generation_free(c->generation);
     rc_arena_release(&c->memory);
     free(c->name);

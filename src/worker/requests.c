@@ -430,7 +430,7 @@ static void reset_offsets(rc_worker *worker, rc_op *op)
     rc_connector *c = find(worker, op, &err);
     int r = c ? 0 : -err.code;
 
-    if (c && (c->target != RC_TARGET_STOPPED || c->phase != RC_IDLE))
+    if (c && (c->target != RC_TARGET_STOPPED || c->phase != RC_IDLE || !rc_slots_ended(c)))
         r = rc_fail(&err, OMC_ESTATE,
                     "connector '%s' is not stopped; stop it first (PUT /api/v1/connectors/%s/stop)",
                     c->name, c->name);

@@ -85,7 +85,8 @@ static int try_commit(rc_sink *s, rc_error *err)
     if (r == 0)
         r = collect_commits(s, offsets, commits, &count, err);
     if (r == 0 && count > 0) {
-        r = rc_log_commit(task->log, task->plan.options.group, NULL, commits, count, err);
+        r = rc_log_commit(task->log, task->plan.options.group, task->fence, commits, count,
+                          err);
         if (r < 0)
             (void)rc_wrap(err, r, "commit offsets of group '%s'", task->plan.options.group);
     }
@@ -104,6 +105,17 @@ void rc_sink_measure_lag(rc_sink *s)
         rc_metric_set(s->task->metrics, RC_TM_LAG, lag);
 }
 
+/* A commit that may not be made: later, or never. */
+static int fenced(rc_sink *s, rc_error *err)
+{
+    if (rc_fence_standing(s->task->fence) == RC_FENCE_REVOKED)
+        return rc_fence_fail(s->task->fence, "commit", err);
+    s->fenced = true;
+    s->fence_ms = rc_fence_pause_ms(s->fence_ms);
+    s->wait_ns = rc_mono_ns(s->task->clock) + s->fence_ms * 1000000;
+    return 0;
+}
+
 /* Commits when there is something to. A failure that may pass is counted and tried again later. */
 int rc_sink_commit(rc_sink *s, rc_error *err)
 {
@@ -112,12 +124,18 @@ int rc_sink_commit(rc_sink *s, rc_error *err)
     int r;
 
     s->commit_asked = false;
+    s->fenced = false;
     if (!s->dirty || s->letters_lost)
         return 0;
+    if (rc_fence_check(task->fence) != RC_FENCE_OPEN)
+        return fenced(s, err);
+    s->fence_ms = 0;
     r = try_commit(s, err);
     if (task->gone)
         return -OMC_ECANCELED;
     rc_arena_reset(&s->scratch, 65536);
+    if (r < 0 && rc_fence_check(task->fence) != RC_FENCE_OPEN)
+        return fenced(s, err);
     if (r == 0) {
         s->dirty = s->wait_ns > 0; /* the sink held something back: it is asked again */
         rc_sink_apply_resets(s);

@@ -158,6 +158,9 @@ static int put_batch(rc_sink *s, rc_error *err)
         *err = (rc_error){0};
         s->refused.code = 0;
         s->retry_after_ms = 0;
+        r = rc_task_admitted(task, true, err);
+        if (r < 0)
+            return r;
         rc_task_enter(task, "put");
         r = s->ops->put(task->state, &s->batch->pub, err);
         if (!rc_task_leave(task))

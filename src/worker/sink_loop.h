@@ -44,6 +44,8 @@ typedef struct rc_sink {
     int64_t dirty_ns; /* since when */
     int64_t put_ns;   /* end of the last put */
     int64_t wait_ns;  /* the sink held offsets back: not before this */
+    bool fenced;      /* the last commit was not made: not now */
+    int64_t fence_ms; /* the last pause because of that */
     bool commit_asked;      /* by the sink: the next commit is due at once */
     int64_t retry_after_ms; /* the sink's wish for the call that fails now; 0 = none */
     rc_attempt commit_attempt;

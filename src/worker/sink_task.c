@@ -137,11 +137,13 @@ static int commit_first(rc_sink *s, rc_error *err)
     int r = 0;
 
     while (r == 0 && s->dirty && rc_task_commanded(s->task) != RC_COMMAND_STOP) {
-        r = rc_sink_commit(s, err);
-        if (s->commit_attempt.failures == 0)
+        r = rc_task_admitted(s->task, true, err);
+        if (r == 0)
+            r = rc_sink_commit(s, err);
+        if (s->commit_attempt.failures == 0 && !s->fenced)
             break;
     }
-    return r;
+    return r == -OMC_ECANCELED && !s->task->gone ? 0 : r;
 }
 
 static int open_reader(rc_sink *s, rc_error *err)
@@ -159,8 +161,10 @@ static int open_reader(rc_sink *s, rc_error *err)
 
 static int start(rc_sink *s, rc_error *err)
 {
-    int r = open_reader(s, err);
+    int r = rc_task_take_over(s->task, err);
 
+    if (r == 0)
+        r = open_reader(s, err);
     if (r == 0)
         r = call_start(s, err);
     if (r == 0)
@@ -214,8 +218,12 @@ static void release(rc_sink *s)
 
 static int pause_sink(rc_sink *s, rc_error *err)
 {
-    int r = rc_sink_commit(s, err);
+    int r = rc_task_admitted(s->task, true, err);
 
+    if (r == 0)
+        r = rc_sink_commit(s, err);
+    if (r == -OMC_ECANCELED && !s->task->gone)
+        return 0;
     while (r == 0 && rc_task_commanded(s->task) == RC_COMMAND_PAUSE) {
         rc_task_report(s->task, RC_STATE_PAUSED, NULL);
         rc_task_sleep(s->task, -1);
@@ -297,8 +305,12 @@ static bool topics_changed(rc_sink *s)
 /* Commits, gives all queues up and takes those of the present lists. */
 static int reopen(rc_sink *s, rc_error *err)
 {
-    int r = rc_sink_commit(s, err);
+    int r = rc_task_admitted(s->task, true, err);
 
+    if (r == 0)
+        r = rc_sink_commit(s, err);
+    if (r == 0 && s->fenced)
+        return 0; /* at the next look */
     if (r == 0 && !close_queues(s))
         r = -OMC_ECANCELED;
     if (r < 0)
@@ -329,7 +341,11 @@ static int loop(rc_sink *s, rc_error *err)
             r = pause_sink(s, err);
             continue;
         }
-        r = topics_changed(s) ? reopen(s, err) : fetch(s, err);
+        r = rc_task_admitted(s->task, false, err);
+        if (r == -OMC_ECANCELED && !s->task->gone)
+            return 0;
+        if (r == 0)
+            r = topics_changed(s) ? reopen(s, err) : fetch(s, err);
         if (r > 0) {
             r = rc_sink_deliver(s, err);
             if (r == 0 && rc_mono_ns(s->task->clock) >= rc_sink_commit_due(s, false))
@@ -360,7 +376,8 @@ rc_ending rc_sink_run(rc_task *task, rc_error *err)
     if (r == 0)
         r = loop(s, err);
     /* What was put is committed also when the task fails: the failure is not repeated then. */
-    if (!task->gone && s->opened && rc_sink_commit(s, &late) < 0 && r == 0) {
+    if (!task->gone && s->opened && rc_task_may_finish(task) && rc_sink_commit(s, &late) < 0 &&
+        r == 0) {
         *err = late;
         r = -late.code;
     }

@@ -153,17 +153,32 @@ void rc_slot_failed(rc_worker *worker, rc_connector *c, rc_task_slot *slot, cons
     rc_slot_state(worker, slot, RC_STATE_RESTARTING, why);
 }
 
+/* Of a task that runs without a connector half beside it. */
+static int find_plugin(rc_worker *worker, const rc_task_slot *slot, const omc_plugin **ret,
+                       rc_error *err)
+{
+    rc_arena arena;
+    int r;
+
+    rc_arena_init(&arena, 1024);
+    r = rc_connector_plugin(worker->setup.registry, slot->config, &arena.pub, ret, err);
+    rc_arena_release(&arena);
+    return r;
+}
+
 void rc_slot_start(rc_worker *worker, rc_connector *c, rc_task_slot *slot)
 {
     size_t len = strlen(c->name) + 1;
     task_ref *ref = rc_calloc(1, sizeof *ref + len);
     rc_error err = {0};
+    rc_connector_plan plan = {.config = slot->config};
     rc_task_setup setup = {.worker = &worker->setup,
                            .worker_config = worker->setup.config,
                            .connector = c->name,
                            .id = slot->id,
-                           .count = (int)c->slot_count,
-                           .plan = &c->generation->plan,
+                           .count = rc_ruled(worker) ? (int)c->record.count : (int)c->slot_count,
+                           .plan = rc_ruled(worker) ? &plan : &c->generation->plan,
+                           .fence = slot->unit.fence,
                            .config = slot->config,
                            .command = rc_slot_command(c),
                            .report = task_report,
@@ -186,7 +201,8 @@ void rc_slot_start(rc_worker *worker, rc_connector *c, rc_task_slot *slot)
     slot->stopping = false;
     setup.metrics = slot->metrics;
     rc_slot_state(worker, slot, RC_STATE_STARTING, NULL);
-    if (rc_task_start(&setup, &slot->task, &err) < 0) {
+    if ((rc_ruled(worker) && find_plugin(worker, slot, &plan.plugin, &err) < 0) ||
+        rc_task_start(&setup, &slot->task, &err) < 0) {
         free(ref);
         rc_slot_failed(worker, c, slot, &err);
     }
@@ -257,6 +273,7 @@ void rc_lifecycle_task_state(rc_worker *worker, const rc_op *op)
     else if (slot->state != op->state)
         rc_info(c->name, "task %d %s", slot->id, rc_state_name(op->state));
     rc_slot_state(worker, slot, op->state, op->state == RC_STATE_STALLED ? &op->err : NULL);
+    rc_units_running(worker, c, slot);
 }
 
 void rc_slot_timer(rc_worker *worker, rc_connector *c, rc_task_slot *slot, int64_t now)
@@ -272,15 +289,27 @@ void rc_slot_timer(rc_worker *worker, rc_connector *c, rc_task_slot *slot, int64
                        "waits for, then restart the connector",
                        call, c->plugin ? c->plugin->name : "?", (long long)ms);
         rc_error_line(c->name, "task %d STUCK: %s", slot->id, why.msg);
+        rc_units_stuck(worker, c, slot, &why);
         rc_task_abandon(RC_TAKE(slot->task));
         worker->abandoned++;
-        c->stuck = true;
         slot->stopping = false;
         rc_slot_state(worker, slot, RC_STATE_STUCK, &why);
+        if (rc_ruled(worker)) {
+            slot->retry_ns = 0;
+            return;
+        }
+        c->stuck = true;
         if (slot->retry_ns == 0) /* else somebody restarts this task: a new one takes its place */
             rc_lifecycle_state(worker, c, RC_STATE_STUCK, &why);
         return;
     }
-    if (!slot->task && slot->retry_ns > 0 && now >= slot->retry_ns && c->phase == RC_RUNNING)
+    if (slot->task || slot->retry_ns == 0 || now < slot->retry_ns)
+        return;
+    if (rc_ruled(worker)) { /* from the newest record, when it is still wanted */
+        slot->retry_ns = 0;
+        rc_slot_state(worker, slot, RC_STATE_UNASSIGNED, NULL);
+        rc_units_converge(worker, c);
+    } else if (c->phase == RC_RUNNING) {
         rc_slot_start(worker, c, slot);
+    }
 }

@@ -7,6 +7,9 @@
 
 #include <utlist.h>
 
+/* Receipts that may not be told wait for the fence. */
+#define CLOSED_SLEEP_MS 20
+
 void rc_flight_free(rc_source *s, rc_flight *f)
 {
     DL_DELETE(s->flights, f);
@@ -84,13 +87,22 @@ static int take_receipt(rc_source *s, rc_receipt *receipt, rc_error *err)
     return r;
 }
 
+/* commit() may do something at the source's system: that is an act, too. */
+static bool may_tell(const rc_source *s)
+{
+    return !s->ops->commit || rc_writer_pending(s->writer) == 0 ||
+           rc_fence_check(s->task->fence) == RC_FENCE_OPEN;
+}
+
 /* Takes all receipts that are there. */
 int rc_source_take_receipts(rc_source *s, rc_error *err)
 {
     rc_receipt receipt;
-    int r = 0;
+    int r = rc_fence_standing(s->task->fence) == RC_FENCE_REVOKED
+                ? rc_fence_fail(s->task->fence, s->task->name, err)
+                : 0;
 
-    while (r == 0 && rc_writer_receipt(s->writer, 0, &receipt))
+    while (r == 0 && may_tell(s) && rc_writer_receipt(s->writer, 0, &receipt))
         r = take_receipt(s, &receipt, err);
     rc_metric_set(s->task->metrics, RC_TM_PENDING_BYTES,
                   (int64_t)rc_writer_pending_bytes(s->writer));
@@ -121,7 +133,7 @@ int rc_source_wait_for_log(rc_source *s, size_t bytes, rc_error *err)
            rc_writer_pending_bytes(s->writer) >= bytes) {
         if (rc_task_commanded(s->task) == RC_COMMAND_STOP)
             return -OMC_ECANCELED;
-        rc_task_sleep(s->task, RC_HEALTH_CHECK_MS);
+        rc_task_sleep(s->task, may_tell(s) ? RC_HEALTH_CHECK_MS : CLOSED_SLEEP_MS);
         rc_source_report_health(s);
         rc_task_clear_wake(s->task);
         r = rc_source_take_receipts(s, err);
@@ -137,7 +149,8 @@ void rc_source_drain(rc_source *s)
     rc_receipt receipt;
     rc_error err = {0};
 
-    while (!s->task->gone && health.writable && rc_writer_pending(s->writer) > 0) {
+    while (!s->task->gone && health.writable && rc_writer_pending(s->writer) > 0 &&
+           rc_fence_check(s->task->fence) == RC_FENCE_OPEN) {
         int64_t deadline = rc_mono_ns(s->task->clock) + RC_HEALTH_CHECK_MS * INT64_C(1000000);
 
         if (rc_writer_receipt(s->writer, deadline, &receipt)) {

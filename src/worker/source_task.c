@@ -43,15 +43,16 @@ static int read_offset(void *host, const omc_map *partition, omc_arena *arena, c
 static int submit(rc_source *s, rc_append *append, rc_flight *f, rc_error *err)
 {
     size_t max = (size_t)s->task->setup.worker_config->pending_bytes_max;
-    int r;
+    int r = rc_task_admitted(s->task, true, err);
 
-    while ((r = rc_writer_submit(s->writer, append, f, err)) == -OMC_EAGAIN) {
+    while (r == 0 && (r = rc_writer_submit(s->writer, append, f, err)) == -OMC_EAGAIN) {
         const size_t bytes = rc_append_bytes(append);
 
         /* Until it fits; one larger than the limit goes when nothing else is under way. */
         r = rc_source_wait_for_log(s, bytes < max ? max - bytes + 1 : 0, err);
         if (r < 0)
             break;
+        r = rc_task_admitted(s->task, true, err);
     }
     if (r < 0 && !s->task->gone) {
         rc_append_free(append);
@@ -80,7 +81,8 @@ static int send_batch(rc_source *s, rc_error *err)
         return sent < 0 ? sent : -OMC_ECANCELED;
     if (r < 0) {
         /* What came before the record that failed is stored before the task goes. */
-        rc_source_drain(s);
+        if (rc_task_may_finish(s->task))
+            rc_source_drain(s);
         if (s->task->gone)
             return -OMC_ECANCELED;
         *err = why;
@@ -156,6 +158,23 @@ static void idle(rc_source *s)
     rc_task_trim();
 }
 
+/* While suspended nothing is polled; receipts of what was under way are still taken. */
+static int admitted(rc_source *s, rc_error *err)
+{
+    int64_t pause = 0;
+    int r = 0;
+
+    while (r == 0 && rc_fence_standing(s->task->fence) == RC_FENCE_CLOSED) {
+        pause = rc_fence_pause_ms(pause);
+        if (rc_task_back_off(s->task, pause) < 0)
+            return -OMC_ECANCELED;
+        if (rc_task_commanded(s->task) == RC_COMMAND_PAUSE)
+            return 0;
+        r = rc_source_take_receipts(s, err);
+    }
+    return r < 0 ? r : rc_task_admitted(s->task, false, err);
+}
+
 /* Polls until a stop, the end of a bounded source, or an error. */
 static int loop(rc_source *s, rc_error *err)
 {
@@ -172,6 +191,8 @@ static int loop(rc_source *s, rc_error *err)
             continue;
         }
         r = rc_source_wait_for_log(s, max, err);
+        if (r == 0)
+            r = admitted(s, err);
         if (r == -OMC_ECANCELED && !s->task->gone)
             return 0;
         if (r < 0)
@@ -214,9 +235,12 @@ static int start(rc_source *s, rc_error *err)
                                .wake = &task->wake,
                                .unordered = strcmp(task->plan.options.ordering, "none") == 0,
                                .ack = ack_of(task->plan.options.ack),
-                               .commit_interval_ms = task->plan.options.commit_interval_ms};
-    int r;
+                               .commit_interval_ms = task->plan.options.commit_interval_ms,
+                               .fence = task->fence};
+    int r = rc_task_take_over(task, err);
 
+    if (r < 0)
+        return r;
     config.exactly_once = s->exactly_once = rc_source_exactly_once(task);
     config.strict = strcmp(task->plan.options.exactly_once, "strict") == 0;
     r = rc_writer_open(task->log, &config, &s->writer, err);
@@ -297,7 +321,7 @@ rc_ending rc_source_run(rc_task *task, rc_error *err)
         r = rc_source_wait_for_log(s, 0, err);
     if (!task->gone && finished && r == 0)
         r = make_durable(s, err);
-    if (!task->gone && !finished)
+    if (!task->gone && !finished && rc_task_may_finish(task))
         rc_source_drain(s);
     if (!task->gone)
         stop(s);

@@ -167,6 +167,55 @@ int rc_task_back_off(rc_task *task, int64_t ms)
     return r;
 }
 
+/* ---- fences --------------------------------------------------------------------------------- */
+
+/* How long a task that ends waits for its lease, which may have run out while it was idle. */
+#define FINISH_WAIT_MS 1000
+
+static rc_fence_state look(const rc_task *task, bool acts)
+{
+    return acts ? rc_fence_check(task->fence) : rc_fence_standing(task->fence);
+}
+
+int rc_task_admitted(rc_task *task, bool acts, rc_error *err)
+{
+    int64_t pause = 0;
+    rc_fence_state state;
+
+    while ((state = look(task, acts)) == RC_FENCE_CLOSED) {
+        pause = rc_fence_pause_ms(pause);
+        if (rc_task_back_off(task, pause) < 0)
+            return rc_fail(err, OMC_ECANCELED, "stopped while suspended");
+    }
+    return state == RC_FENCE_OPEN ? 0 : rc_fence_fail(task->fence, task->name, err);
+}
+
+bool rc_task_may_finish(rc_task *task)
+{
+    return rc_fence_await(task->fence, FINISH_WAIT_MS) == RC_FENCE_OPEN;
+}
+
+int rc_task_take_over(rc_task *task, rc_error *err)
+{
+    const rc_task_name name = {
+        .connector = task->setup.connector,
+        .task = task->name,
+        .group = task->plan.plugin->kind == OMC_SINK ? task->plan.options.group : NULL};
+    int r = rc_task_admitted(task, true, err);
+
+    return r < 0 || !task->fence ? r : rc_log_take_over(task->log, &name, task->fence, err);
+}
+
+void rc_task_nudge(rc_task *task)
+{
+    pthread_mutex_lock(&task->mu);
+    pthread_cond_broadcast(&task->cond);
+    rc_wake_set(&task->wake);
+    if (task->wakeable)
+        call_wake(task);
+    pthread_mutex_unlock(&task->mu);
+}
+
 /* ---- failed records ----------------------------------------------------------------------- */
 
 /* Appends what to do to the error, cutting the error rather than the cure. */
@@ -401,6 +450,7 @@ static rc_task *task_new(const rc_task_setup *setup)
     task->clock = setup->worker->clock;
     task->log = setup->worker->log;
     task->metrics = rc_task_metrics_ref(setup->metrics);
+    task->fence = setup->fence ? rc_fence_ref(setup->fence) : NULL;
     task->command = setup->command;
     task->config.size = sizeof task->config;
     task->config.raw = rc_kv_copy(setup->config, arena);
@@ -424,6 +474,7 @@ static void task_delete(rc_task *task)
     pthread_cond_destroy(&task->cond);
     pthread_mutex_destroy(&task->mu);
     rc_task_metrics_unref(task->metrics);
+    rc_fence_unref(task->fence);
     free(task->state);
     rc_arena_release(&task->memory);
     free(task);

@@ -33,6 +33,7 @@ typedef struct rc_task_setup {
     const omc_keyvalue *config;    /**< The task's whole configuration; copied. */
     rc_task_metrics *metrics;      /**< A reference is taken. */
     rc_command command;            /**< RUN or PAUSE at the start. */
+    rc_fence *fence;               /**< A reference is taken; NULL = nobody rules. */
     /** @thread task. The state changed (RUNNING, PAUSED, STALLED). `why` may be NULL. */
     void (*report)(void *arg, rc_task *task, rc_state state, const rc_error *why);
     /** @thread task. The last call; `why` is set when it failed. */
@@ -46,6 +47,8 @@ int rc_task_start(const rc_task_setup *setup, rc_task **ret, rc_error *err);
 void rc_task_command(rc_task *task, rc_command command);
 /** Frees a task that called `ended` (joins its thread). @thread control */
 void rc_task_free(rc_task *task);
+/** Its fence has been revoked: it is to notice soon. @thread control */
+void rc_task_nudge(rc_task *task);
 /** Lets go of a task whose plugin does not return: it stays in memory, and when the call comes
  *  back it ends without touching the log or anybody. @thread control */
 void rc_task_abandon(rc_task *task);

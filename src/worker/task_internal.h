@@ -16,6 +16,7 @@ struct rc_task {
     char *who;  /* "task <name>", for log lines */
     pthread_t thread;
     rc_wake wake;
+    rc_fence *fence; /* NULL = nobody rules */
     rc_clock *clock;
     rc_log *log;
     rc_task_metrics *metrics;
@@ -64,6 +65,16 @@ void rc_task_sleep(rc_task *task, int64_t ms);
 void rc_task_trim(void);
 /* Waits `ms` on the injected clock, less when a command comes. 0, or -OMC_ECANCELED for a stop. */
 int rc_task_back_off(rc_task *task, int64_t ms);
+/*
+ * Waits until the task's fence is open. `acts`: for a send, a put or a commit, which need the
+ * lease; else for what only prepares them. 0 at once without a fence; -OMC_EFENCED;
+ * -OMC_ECANCELED for a stop.
+ */
+int rc_task_admitted(rc_task *task, bool acts, rc_error *err);
+/* The same for a task that ends: waits a moment at most. True: its last acts are allowed. */
+bool rc_task_may_finish(rc_task *task);
+/* The first act: tells the log that this generation has begun. As rc_task_admitted(). */
+int rc_task_take_over(rc_task *task, rc_error *err);
 /* Count, log line and dead letter (into `append`, when there is a topic for them) of a skipped
  * record. 0, or why the dead letter could not be kept. */
 int rc_task_skipped(rc_task *task, rc_append *append, const rc_failure *failure, rc_error *err);

@@ -17,6 +17,7 @@ static const struct {
     [RC_STATE_FINISHED] = {"FINISHED", "RUNNING"},
     [RC_STATE_STALLED] = {"STALLED", "RUNNING"},
     [RC_STATE_STUCK] = {"STUCK", "FAILED"},
+    [RC_STATE_SUSPENDED] = {"SUSPENDED", "RUNNING"},
 };
 
 const char *rc_state_name(rc_state state)
@@ -50,6 +51,21 @@ static void look_into_call(rc_worker *worker, const rc_task_slot *slot, omc_aren
         call, (long long)ms);
 }
 
+/* What waits for its fence, whatever it was doing. */
+static void look_at_unit(const rc_unit *unit, omc_arena *arena, rc_state *state, const char **trace)
+{
+    bool waits = *state == RC_STATE_STARTING || *state == RC_STATE_RUNNING ||
+                 *state == RC_STATE_PAUSED || *state == RC_STATE_RESTARTING ||
+                 *state == RC_STATE_STALLED;
+
+    if (!unit->fence || !waits ||
+        (!unit->suspended && rc_fence_standing(unit->fence) != RC_FENCE_CLOSED))
+        return;
+    *state = RC_STATE_SUSPENDED;
+    *trace = unit->reason ? omc_copy(arena, unit->reason, strlen(unit->reason))
+                          : "it is not certain now that no other worker acts for it";
+}
+
 static void view_task(rc_worker *worker, const rc_connector *c, const rc_task_slot *slot,
                       omc_arena *arena, rc_task_view *view)
 {
@@ -65,6 +81,10 @@ static void view_task(rc_worker *worker, const rc_connector *c, const rc_task_sl
     view->metrics = slot->metrics;
     view->config = rc_options_mask(tables, count, slot->config, arena);
     look_into_call(worker, slot, arena, view);
+    if (view->state == RC_STATE_UNASSIGNED && slot->unit.fence && !c->record.tasks)
+        view->trace = "the connector's own half has not made task configurations yet; the worker "
+                      "that has it shows why";
+    look_at_unit(&slot->unit, arena, &view->state, &view->trace);
 }
 
 static void view_connector(rc_worker *worker, const rc_connector *c, omc_arena *arena,
@@ -80,6 +100,9 @@ static void view_connector(rc_worker *worker, const rc_connector *c, omc_arena *
     view->kind = c->plugin ? c->plugin->kind : 0;
     view->state = c->state;
     view->trace = c->why.code ? c->why.msg : NULL;
+    if (rc_ruled(worker) && !c->half.fence && c->state == RC_STATE_UNASSIGNED)
+        view->trace = "another worker has the connector's own half, or nobody yet";
+    look_at_unit(&c->half, arena, &view->state, &view->trace);
     view->target = c->target;
     view->config = rc_options_mask(tables, count, c->config, arena);
     view->version = c->version;

@@ -28,6 +28,8 @@ typedef struct rc_worker_setup {
     /** Called on the control thread whenever a connector or task changed state; may be NULL. */
     void (*changed)(void *arg);
     void *changed_arg;
+    /** Who says what of it is this worker's (worker/ownership.h); NULL = everything. */
+    const struct rc_ruler *ruler;
 } rc_worker_setup;
 
 /** Loads the stored connectors and starts their tasks; returns before they run. */
@@ -43,7 +45,7 @@ int rc_worker_stop(rc_worker *worker, int64_t timeout_ms);
 
 /** States of connectors and tasks (ours; rc_state_java() maps them to Java's). */
 typedef enum rc_state {
-    RC_STATE_UNASSIGNED = 0, /**< Not started yet. */
+    RC_STATE_UNASSIGNED = 0, /**< Not started yet, or another worker's. */
     RC_STATE_STARTING,
     RC_STATE_RUNNING,
     RC_STATE_PAUSED,
@@ -53,6 +55,7 @@ typedef enum rc_state {
     RC_STATE_FINISHED,   /**< A bounded source has delivered everything. */
     RC_STATE_STALLED,    /**< Alive but cannot go on: e.g. the log's disk is full. */
     RC_STATE_STUCK,      /**< A plugin call does not return. */
+    RC_STATE_SUSPENDED,  /**< Not certain to be this worker's now: waits. */
     RC_STATE_COUNT
 } rc_state;
 const char *rc_state_name(rc_state state); /**< "RUNNING" */
@@ -61,7 +64,8 @@ const char *rc_state_java(rc_state state); /**< UNASSIGNED RUNNING PAUSED FAILED
 typedef struct rc_task_view {
     int id;
     rc_state state;
-    const char *trace; /**< Why it is FAILED, RESTARTING, STALLED or STUCK; NULL otherwise. */
+    const char *trace; /**< Why it is FAILED, RESTARTING, STALLED, STUCK, SUSPENDED, or UNASSIGNED
+                            although it is this worker's; NULL otherwise. */
     const omc_keyvalue *config; /**< Secrets masked. */
     int64_t since_ms;           /**< Wall time of the last state change. */
     int64_t retry_in_ms;        /**< RESTARTING: until the next try. */

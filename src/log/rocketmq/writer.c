@@ -15,6 +15,8 @@
 #define COMMIT_INTERVAL_DEFAULT_MS 1000
 /** Longest wait at close for what is under way, and for the last positions. */
 #define CLOSE_WAIT_MS 5000
+/** A lease that has run out because nothing was to be done is back within a round trip. */
+#define FENCE_WAIT_MS 1000
 #define WINDOW_UNORDERED 4
 
 /* ---- completion (I/O thread, writer->mu) ----------------------------------------------------- */
@@ -513,21 +515,23 @@ static void close_open(rc_writer *writer)
     rc_rocketmq *log = writer->log;
     int64_t deadline;
     rc_error err = {0};
-    bool unanswered, ours = rc_fence_standing(writer->fence) != RC_FENCE_REVOKED;
+    rc_fence_state fence = rc_fence_await(writer->fence, FENCE_WAIT_MS);
+    bool unanswered;
 
-    if (ours)
+    if (fence == RC_FENCE_OPEN)
         wait_for_answers(writer);
     (void)pthread_mutex_lock(&writer->mu);
     writer->closing = true;
-    if (ours)
+    if (fence == RC_FENCE_OPEN)
         rc_eo_settle(writer);
     unanswered = writer->unanswered > 0;
     (void)pthread_mutex_unlock(&writer->mu);
-    if (!ours) { /* whoever has it now waits for what may still land */
+    if (fence == RC_FENCE_REVOKED) { /* whoever has it now waits for what may still land */
         end_lanes(writer);
         return;
     }
-    if (rc_commit_wait(writer, rc_mono_ns(log->clock) + CLOSE_WAIT_MS * INT64_C(1000000), &err) < 0)
+    if (fence == RC_FENCE_OPEN &&
+        rc_commit_wait(writer, rc_mono_ns(log->clock) + CLOSE_WAIT_MS * INT64_C(1000000), &err) < 0)
         rc_warn("rocketmq", "%s: the last positions are not committed, its records come again: %s",
                 writer->name, err.msg);
     end_lanes(writer);
