@@ -19,6 +19,7 @@ void admin_call_init(admin_call *call, rmq_client *client, int code, const char 
     call->answered = false;
     if (broker)
         admin_text(call, "bname", broker); /* A proxy insists on it. */
+    call->gate = NULL;
 }
 
 void admin_call_release(admin_call *call)

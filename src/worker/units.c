@@ -106,6 +106,7 @@ static rc_task_slot *add_slot(rc_worker *worker, rc_connector *c, int id)
     memset(slot, 0, sizeof *slot);
     slot->id = id;
     slot->since_ms = rc_now_ms(worker->setup.clock);
+    slot->metrics = rc_task_metrics_new();
     rc_arena_init(&slot->memory, 1024);
     slot->config = rc_kv_copy(&(omc_keyvalue){0}, &slot->memory.pub);
     return slot;

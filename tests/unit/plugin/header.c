@@ -59,7 +59,7 @@ AT(omc_predicate_ops, stop, 32);
 AT(omc_converter_ops, stop, 40);
 
 /* Codes and kinds go over processes and disks: their numbers never change. */
-CHECK(OMC_EINTERNAL == 16 && OMC_ESTATE == 13 && OMC_EABI == 14);
+CHECK(OMC_EFENCED == 17 && OMC_EINTERNAL == 16 && OMC_ESTATE == 13 && OMC_EABI == 14);
 CHECK(OMC_NUMBER_TEXT == 14 && OMC_STRUCT == 13 && OMC_DATETIME == 12);
 CHECK(OMC_SOURCE == 1 && OMC_CONVERTER == 5 && OMC_OPT_REGEX == 11);
 CHECK(OMC_FINISHED == -4096);

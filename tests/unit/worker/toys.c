@@ -269,6 +269,16 @@ static void must(int r, const rc_error *err, const char *what)
     }
 }
 
+rc_registry *toy_registry(void)
+{
+    const rc_registry_config config = {.builtin = builtin};
+    rc_registry *registry;
+    rc_error err = {0};
+
+    must(rc_registry_new(&config, &registry, &err), &err, "registry");
+    return registry;
+}
+
 static void start(toy_rig *rig)
 {
     rc_embedded_config log = {.dir = rc_arena_format(&rig->arena.pub, "%s/log", rig->dir),

@@ -40,6 +40,8 @@ typedef struct toy_rig {
     rc_worker *worker;
 } toy_rig;
 
+/** A registry with all toys; the caller's. */
+rc_registry *toy_registry(void);
 /** A worker on an embedded log in a new folder, with toy-source and toy-sink. `tune` may change
  *  the configuration before the start. */
 void toy_rig_open(toy_rig *rig, void (*tune)(rc_worker_config *config));
