@@ -7,6 +7,8 @@
  */
 #include "log/rocketmq/internal.h"
 
+#define FENCE_LOOK_NS (INT64_C(100) * 1000000)
+
 /* A record under way. */
 typedef struct commit {
     rc_writer *writer;
@@ -280,18 +282,22 @@ int rc_commit_wait(rc_writer *writer, int64_t deadline_ns, rc_error *err)
 
     (void)pthread_mutex_lock(&writer->mu);
     while (r == 0 && (writer->sending > 0 || anything_changed(writer))) {
-        r = rc_writer_given_up(writer, err);
-        if (r < 0)
-            break;
         writer->commit_now = true;
         rc_commit_kick(writer);
+        r = rc_writer_given_up(writer, err); /* also because of what the kick has found */
+        if (r < 0)
+            break;
         if (rc_mono_ns(clock) >= deadline_ns) {
             r = rc_fail_retriable(err, OMC_ETIMEDOUT, "positions are not committed yet%s%s",
                                   writer->commit_result < 0 ? ": " : "",
                                   writer->commit_result < 0 ? writer->commit_err.msg : "");
             break;
         }
-        (void)clock->wait(clock, &writer->cond, &writer->mu, deadline_ns);
+        /* Who revokes a fence does not know who waits. */
+        (void)clock->wait(clock, &writer->cond, &writer->mu,
+                          writer->fence
+                              ? RC_MIN(deadline_ns, rc_mono_ns(clock) + FENCE_LOOK_NS)
+                              : deadline_ns);
         if (writer->commit_result < 0 && writer->sending == 0) {
             *err = writer->commit_err;
             r = writer->commit_result;

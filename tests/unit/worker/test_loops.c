@@ -652,8 +652,8 @@ static int refuse_letters(rc_writer *writer, int64_t deadline_ns, rc_receipt *re
     return r;
 }
 
-static int watch_commits(rc_log *log, const char *group, const rc_commit *commits, size_t count,
-                         rc_error *err)
+static int watch_commits(rc_log *log, const char *group, rc_fence *fence, const rc_commit *commits,
+                         size_t count, rc_error *err)
 {
     /* After the refusal and before the restart nothing may be committed. */
     if (atomic_load(&failed) && atomic_load(&others) == 1 && commits[0].offset > 0)
@@ -662,7 +662,7 @@ static int watch_commits(rc_log *log, const char *group, const rc_commit *commit
         atomic_fetch_sub(&commit_faults, 1);
         return rc_fail_retriable(err, OMC_EIO, "the disk coughs");
     }
-    return sound->commit(log, group, commits, count, err);
+    return sound->commit(log, group, fence, commits, count, err);
 }
 
 static int report_first(hook_task *task, const omc_batch *batch, omc_error *err)
