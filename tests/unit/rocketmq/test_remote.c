@@ -1082,10 +1082,54 @@ static void addresses(void **state)
     }
 }
 
+static enum rmq_gate_state gate_now;
+
+static enum rmq_gate_state look_at_gate(void *arg)
+{
+    (void)arg;
+    return gate_now;
+}
+
+static void call_gated(result *r)
+{
+    static const rmq_gate gate = {look_at_gate, NULL};
+    const rmq_request request = {
+        .code = 7, .gate = &gate, .timeout_ms = 20000, .done = got, .arg = r};
+
+    us.waiting++;
+    rmq_remote_call(us.remote, &request);
+}
+
+/* Calls wait for a connection; what counts is what the gate says when they are written. */
+static void a_gate_is_asked_when_a_call_is_written(void **state)
+{
+    result r[3] = {{0}};
+
+    (void)state;
+    start(echo);
+    gate_now = RMQ_GATE_OPEN;
+    call_gated(&r[0]);
+    gate_now = RMQ_GATE_CLOSED; /* before the connection is up */
+    run_all();
+    assert_failed(&r[0], OMC_EAGAIN, OMC_ERR_RETRIABLE, "not sent");
+    gate_now = RMQ_GATE_SHUT;
+    call_gated(&r[1]);
+    run_all();
+    assert_failed(&r[1], OMC_EFENCED, 0, "somebody else does this now");
+    assert_int_equal(us.stats.bytes_sent, 0);
+    gate_now = RMQ_GATE_OPEN;
+    call_gated(&r[2]);
+    run_all();
+    assert_int_equal(r[2].result, 0);
+    assert_true(us.stats.bytes_sent > 0);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_find_their_calls_in_any_order),
+        cmocka_unit_test(a_gate_is_asked_when_a_call_is_written),
         cmocka_unit_test(replies_may_come_byte_by_byte),
         cmocka_unit_test(bodies_stay_as_long_as_they_are_held),
         cmocka_unit_test(a_swallowed_reply_times_out_and_a_late_one_is_ignored),
