@@ -116,8 +116,7 @@ void rc_fence_outrank(rc_fence *fence, int64_t generation)
 {
     int64_t known = atomic_load(&fence->witness);
 
-    while (known < generation &&
-           !atomic_compare_exchange_weak(&fence->witness, &known, generation))
+    while (known < generation && !atomic_compare_exchange_weak(&fence->witness, &known, generation))
         ;
     rc_fence_revoke(fence);
 }

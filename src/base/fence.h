@@ -45,7 +45,7 @@ bool rc_lease_used(rc_lease *lease);
 
 typedef enum rc_fence_state {
     RC_FENCE_OPEN = 0,
-    RC_FENCE_CLOSED, /**< Not now: suspended, or the lease has run out. Wait and look again. */
+    RC_FENCE_CLOSED,     /**< Not now: suspended, or the lease has run out. Wait and look again. */
     RC_FENCE_REVOKED = 3 /**< Never again. */
 } rc_fence_state;
 

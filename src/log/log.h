@@ -98,8 +98,8 @@ typedef struct rc_writer_config {
     bool unordered;    /**< Order within a queue may be given up for speed. */
     rc_ack ack;
     int64_t commit_interval_ms; /**< Positions become durable so often; default 1,000. */
-    /** A reference is taken. Its generation ranks the positions, so rc_log_take_over() comes before.
-     *  Once revoked, closing the writer neither waits nor commits. */
+    /** A reference is taken. Its generation ranks the positions, so rc_log_take_over() comes
+     * before. Once revoked, closing the writer neither waits nor commits. */
     rc_fence *fence;
 } rc_writer_config;
 

@@ -285,7 +285,8 @@ static const char api_intro[] =
     "\n"
     "Bodies have the shapes of Kafka Connect, with `version`, `since`, `since_ms` and\n"
     "`retry_in_ms` added. Errors: `{\"error_code\":404,\"message\":\"...\"}`.\n"
-    "States: UNASSIGNED STARTING RUNNING PAUSED STOPPED FAILED RESTARTING FINISHED STALLED STUCK SUSPENDED.\n"
+    "States: UNASSIGNED STARTING RUNNING PAUSED STOPPED FAILED RESTARTING FINISHED STALLED STUCK "
+    "SUSPENDED.\n"
     "\n";
 
 void rc_rest_describe(rc_buf *out)

@@ -16,8 +16,8 @@
 /* Asks a queue's broker for one number. @return 0, `also`, or < 0; *ret_moved: the broker says that
  * another has the queue now. */
 static int ask_broker(rmq_client *client, int code, const rmq_gate *gate, const rmq_queue *queue,
-                      bool slave, bool fresh, const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
-                      int32_t *ret_version, bool *ret_moved, rc_error *err)
+                      bool slave, bool fresh, const rmq_text_pair *more, size_t more_count,
+                      int also, int64_t *ret, int32_t *ret_version, bool *ret_moved, rc_error *err)
 {
     ADMIN_CALL call = {.answered = false};
     admin_place place = {.address = ""};
@@ -48,13 +48,12 @@ static int ask_broker(rmq_client *client, int code, const rmq_gate *gate, const 
 
 /* A queue that has moved since the route was asked for is asked for where it is now. */
 static int ask_offset_of(rmq_client *client, int code, const rmq_gate *gate, const rmq_queue *queue,
-                         bool slave,
-                         const rmq_text_pair *more, size_t more_count, int also, int64_t *ret,
-                         int32_t *ret_version, rc_error *err)
+                         bool slave, const rmq_text_pair *more, size_t more_count, int also,
+                         int64_t *ret, int32_t *ret_version, rc_error *err)
 {
     bool moved = false;
-    int r = ask_broker(client, code, gate, queue, slave, false, more, more_count, also, ret, ret_version,
-                       &moved, err);
+    int r = ask_broker(client, code, gate, queue, slave, false, more, more_count, also, ret,
+                       ret_version, &moved, err);
 
     return moved ? ask_broker(client, code, gate, queue, slave, true, more, more_count, also, ret,
                               ret_version, &moved, err)
@@ -133,8 +132,8 @@ int rmq_offset_next(rmq_client *client, const rmq_queue *queue, int64_t *ret, rm
     const rmq_text_pair more = {"committed", "false"};
     int32_t version = 0;
     int64_t shown = 0;
-    int r =
-        ask_offset_of(client, RMQ_GET_MAX_OFFSET, NULL, queue, false, &more, 1, 0, ret, &version, err);
+    int r = ask_offset_of(client, RMQ_GET_MAX_OFFSET, NULL, queue, false, &more, 1, 0, ret,
+                          &version, err);
 
     if (r == 0 && version < VERSION_5)
         r = wait_for_index(client, queue->broker, err);

@@ -90,7 +90,8 @@ void rmq_lane_resolve(rmq_lanes *lanes, const char *topic, const char *broker, i
  */
 void rmq_lanes_close(rmq_lanes *lanes, void (*closed)(void *arg), void *arg);
 
-/* ---- offsets of groups ------------------------------------------------------------------------ */
+/* ---- offsets of groups ------------------------------------------------------------------------
+ */
 
 /** rmq_offset_commit() through a gate; also -OMC_EAGAIN and -OMC_EFENCED. */
 int rmq_offset_commit_gated(rmq_client *client, const char *group, const rmq_queue *queue,

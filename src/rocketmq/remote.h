@@ -33,10 +33,10 @@ typedef struct rmq_request {
     size_t field_count;
     const rc_iovec *body; /**< The array is copied, the bytes must stay until `done`. */
     size_t body_parts;
-    int64_t timeout_ms; /**< From now, connecting included; at least 1. */
-    bool oneway;        /**< done(result 0, frame NULL) when handed to the kernel. */
+    int64_t timeout_ms;   /**< From now, connecting included; at least 1. */
+    bool oneway;          /**< done(result 0, frame NULL) when handed to the kernel. */
     const rmq_gate *gate; /**< Asked when it is written; see rmq_gate. NULL = none. */
-    rmq_reply_fn *done; /**< Exactly once, also when the remote is closed. */
+    rmq_reply_fn *done;   /**< Exactly once, also when the remote is closed. */
     void *arg;
 } rmq_request;
 

@@ -200,7 +200,7 @@ static void abandon_rest(rc_worker *worker)
             worker->abandoned++;
         }
     }
-    worker->abandoned += (int)worker->call_count;
+    worker->abandoned += (int)(worker->call_count + worker->publishing);
 }
 
 static void refuse_rest(rc_worker *worker)
@@ -242,7 +242,7 @@ void *rc_control_main(void *arg)
             worker->closing = true;
             converge_all(worker);
         }
-        if (rc_lifecycle_all_idle(worker) && worker->call_count == 0)
+        if (rc_lifecycle_all_idle(worker) && worker->call_count == 0 && worker->publishing == 0)
             break;
         if (rc_control_now(worker) >= worker->stop_deadline_ns) {
             abandon_rest(worker);

@@ -68,9 +68,9 @@ typedef struct rc_call {
     int task;        /* VERIFY: which, */
     rc_fence *fence; /* with a reference, */
     uint64_t epoch;  /* and since when it waits for it */
-    bool running;   /* control thread; false = waits for one of RC_CALLS_MAX threads */
-    bool done;      /* [mu] set by the call's thread: its op is on the way */
-    bool abandoned; /* [mu] set by the control thread unless done: nobody waits any more */
+    bool running;    /* control thread; false = waits for one of RC_CALLS_MAX threads */
+    bool done;       /* [mu] set by the call's thread: its op is on the way */
+    bool abandoned;  /* [mu] set by the control thread unless done: nobody waits any more */
     int64_t timeout_ms;
     int64_t deadline_ns; /* set when it runs */
 } rc_call;
@@ -80,19 +80,19 @@ typedef struct rc_unit {
     rc_fence *fence; /* NULL = not owned */
     enum { RC_LEAVE_NOT, RC_LEAVE_DRAIN, RC_LEAVE_LOSE } leave;
     bool suspended;
-    bool told;           /* STARTED was reported */
-    uint64_t epoch;      /* of the fence, when it was resumed last */
-    bool verifying;      /* a call for that is under way */
-    int64_t verify_ns;   /* the next one; 0 = none */
-    char *reason;        /* of SUSPEND, DRAIN, LOSE; NULL = none */
+    bool told;         /* STARTED was reported */
+    uint64_t epoch;    /* of the fence, when it was resumed last */
+    bool verifying;    /* a call for that is under way */
+    int64_t verify_ns; /* the next one; 0 = none */
+    char *reason;      /* of SUSPEND, DRAIN, LOSE; NULL = none */
 } rc_unit;
 
 typedef struct rc_task_slot {
     int id;
     rc_unit unit;
     int64_t record_generation, record_number; /* ruled: of the record it runs from */
-    rc_arena memory;            /* ruled: of config */
-    const omc_keyvalue *config; /* in the generation, or in memory */
+    rc_arena memory;                          /* ruled: of config */
+    const omc_keyvalue *config;               /* in the generation, or in memory */
     rc_state state;
     rc_error why;
     int64_t since_ms;
@@ -144,9 +144,9 @@ typedef enum rc_op_kind {
     RC_OP_TASK_ENDED,
     RC_OP_RECONFIGURE,
     RC_OP_RAISE,
-    RC_OP_ORDER,        /* ruled, as the others below */
-    RC_OP_RECORD,       /* a task record has changed */
-    RC_OP_PUBLISHED     /* a record of ours is durable, or is not */
+    RC_OP_ORDER,    /* ruled, as the others below */
+    RC_OP_RECORD,   /* a task record has changed */
+    RC_OP_PUBLISHED /* a record of ours is durable, or is not */
 } rc_op_kind;
 
 typedef struct rc_op {
@@ -187,6 +187,7 @@ struct rc_worker {
     size_t start_count; /* of them, starts of connectors */
     int64_t next_generation;
     int abandoned;
+    size_t publishing; /* task records on their way: who stores them has an op of ours */
 };
 
 /* control.c */

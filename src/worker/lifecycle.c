@@ -299,8 +299,7 @@ void rc_lifecycle_restart(rc_worker *worker, rc_connector *c, bool only_failed)
 {
     if (rc_ruled(worker)) {
         rc_units_restart(worker, c, only_failed);
-        if (!c->half.fence ||
-            (only_failed && c->phase != RC_IDLE && c->state != RC_STATE_FAILED))
+        if (!c->half.fence || (only_failed && c->phase != RC_IDLE && c->state != RC_STATE_FAILED))
             return;
     }
     /* A connector that raised an error is FAILED itself, while its tasks may run. */
@@ -353,8 +352,7 @@ void rc_lifecycle_timers(rc_worker *worker)
         for (size_t i = 0; i < c->slot_count; i++)
             rc_slot_timer(worker, c, &c->slots[i], now);
         rc_units_timers(worker, c, now);
-        if (may_end(worker, c) ||
-            (c->phase == RC_IDLE && c->retry_ns > 0 && now >= c->retry_ns))
+        if (may_end(worker, c) || (c->phase == RC_IDLE && c->retry_ns > 0 && now >= c->retry_ns))
             rc_lifecycle_converge(worker, c);
     }
 }

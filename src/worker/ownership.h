@@ -8,19 +8,20 @@
  * its plugin) and each of its tasks. The ruler gives orders; the worker carries them out on its
  * control thread and reports back.
  *
- *   order      the unit                                          report that follows
- *   OWN        is started when it is wanted (target state) and    STARTED each time it has started;
- *              there is a task record                              FAILED, FINISHED, STUCK as happens
- *   SUSPEND    goes on when it is resumed: nothing is sent, put,   none
- *              committed or polled meanwhile; shown SUSPENDED
- *   RESUME     goes on                                             none
- *   DRAIN      polls no more, resolves and commits what is under   RELEASED
- *              way, stops
- *   LOSE       stops at once; nothing is sent or committed any     GONE
- *              more, not even at the end
+ *   order     the unit                                      report that follows
+ *   OWN       is started when it is wanted (target state)   STARTED, each time it has started;
+ *             and there is a task record                    FAILED, FINISHED, STUCK, if it does
+ *   SUSPEND   sends, puts, commits, polls nothing until it  none
+ *             is resumed; shown SUSPENDED
+ *   RESUME    goes on                                       none
+ *   DRAIN     polls no more, resolves and commits what is   RELEASED
+ *             under way, stops
+ *   LOSE      stops at once; nothing is sent or committed   GONE
+ *             any more, not even at the end
  *
- * The *fence* of a unit (base/fence.h) says the same without a detour: the ruler suspends, opens or
- * revokes it first, which counts at once on every thread, and gives the order after that. A unit
+ * The *fence* of a unit (base/fence.h) says the same without a detour: the ruler makes, suspends
+ * and revokes it, which counts at once on every thread, and gives the order after that; the worker
+ * opens it, when it is told OWN, and RESUME after a look for newer owners in the log (R7). A unit
  * that finds a generation at or above its own (ownership rule R7) revokes its fence itself and
  * reports OUTRANKED.
  *
@@ -85,32 +86,35 @@ typedef enum rc_order_kind {
 
 typedef struct rc_order {
     rc_order_kind kind;
-    const char *connector; /**< NULL: all units (SUSPEND, RESUME, LOSE). Copied. */
+    const char *connector; /**< NULL: all units (SUSPEND, DRAIN, LOSE). Copied. */
     int task;              /**< Or RC_UNIT_HALF. */
-    rc_fence *fence;       /**< OWN: of this generation; a reference is taken. */
-    const char *reason;    /**< SUSPEND, LOSE, DRAIN: shown to people. Copied; NULL = none. */
+    /** OWN: of this generation, a new one; RESUME: the unit's. A reference is taken. What has been
+     *  suspended again by the time the order is carried out stays so. */
+    rc_fence *fence;
+    const char *reason; /**< SUSPEND, LOSE, DRAIN: shown to people. Copied; NULL = none. */
 } rc_order;
 
 /** Gives an order; orders are carried out in the order of calls. An order for a unit that is not
  *  owned does nothing, but LOSE and DRAIN are reported all the same. OWN of a unit that is owned
  *  replaces its generation: the task of the former one must have been reported RELEASED or GONE.
- *  Any thread; never blocks. */
+ *  A connector the worker does not know (yet) cannot be owned: RELEASED. Any thread, not after
+ *  rc_worker_stop(); never blocks. */
 void rc_worker_order(rc_worker *worker, const rc_order *order);
-/** The newest task record of a connector is another one now. Any thread; never blocks. */
+/** The newest task record of a connector is another one now. As above. */
 void rc_worker_tasks_changed(rc_worker *worker, const char *connector);
 
 /* ---- reports --------------------------------------------------------------------------------- */
 
 typedef enum rc_unit_event {
     RC_UNIT_STARTED = 1,
-    RC_UNIT_FAILED,    /**< Shown FAILED or RESTARTING; stays owned. */
-    RC_UNIT_FINISHED,  /**< A bounded source is through; stays owned, so that nobody repeats it. */
-    RC_UNIT_STUCK,     /**< A call does not return; its fence is revoked, the unit is not owned any
-                            more, and what its plugin does in that call cannot be known. */
-    RC_UNIT_RELEASED,  /**< Drained: nothing is under way. Not owned any more. */
-    RC_UNIT_GONE,      /**< Stopped without draining; what was sent last may still land (D_tail).
-                            Not owned any more. */
-    RC_UNIT_OUTRANKED  /**< GONE, because of generation `witness`: claim again above it. */
+    RC_UNIT_FAILED,   /**< Shown FAILED or RESTARTING; stays owned. */
+    RC_UNIT_FINISHED, /**< A bounded source is through; stays owned, so that nobody repeats it. */
+    RC_UNIT_STUCK,    /**< A call does not return; its fence is revoked, the unit is not owned any
+                           more, and what its plugin does in that call cannot be known. */
+    RC_UNIT_RELEASED, /**< Drained: nothing is under way. Not owned any more. */
+    RC_UNIT_GONE,     /**< Stopped without draining; what was sent last may still land (D_tail).
+                           Not owned any more. */
+    RC_UNIT_OUTRANKED /**< GONE, because of generation `witness`: claim again above it. */
 } rc_unit_event;
 const char *rc_unit_event_name(rc_unit_event event); /**< "STARTED" */
 
@@ -118,8 +122,8 @@ typedef struct rc_unit_report {
     rc_unit_event event;
     const char *connector;
     int task;
-    int64_t generation; /**< Of the unit; 0 = it was not owned. */
-    int64_t witness;    /**< OUTRANKED: highest generation seen. */
+    int64_t generation;  /**< Of the unit; 0 = it was not owned. */
+    int64_t witness;     /**< OUTRANKED: highest generation seen. */
     const rc_error *err; /**< FAILED, STUCK, OUTRANKED, GONE: why; NULL = none. */
 } rc_unit_report;
 

@@ -85,8 +85,7 @@ static int try_commit(rc_sink *s, rc_error *err)
     if (r == 0)
         r = collect_commits(s, offsets, commits, &count, err);
     if (r == 0 && count > 0) {
-        r = rc_log_commit(task->log, task->plan.options.group, task->fence, commits, count,
-                          err);
+        r = rc_log_commit(task->log, task->plan.options.group, task->fence, commits, count, err);
         if (r < 0)
             (void)rc_wrap(err, r, "commit offsets of group '%s'", task->plan.options.group);
     }

@@ -7,8 +7,9 @@
 static int letters_ready(rc_sink *s, rc_error *err)
 {
     rc_task *task = s->task;
-    rc_writer_config config = {
-        .name = task->name, .connector = task->setup.connector, .fence = task->fence};
+    rc_writer_config config = {.name = task->name,
+                               .connector = task->setup.connector,
+                               .fence = task->fence};
     int r;
 
     if (!task->dead_letter)

@@ -197,10 +197,11 @@ bool rc_task_may_finish(rc_task *task)
 
 int rc_task_take_over(rc_task *task, rc_error *err)
 {
-    const rc_task_name name = {
-        .connector = task->setup.connector,
-        .task = task->name,
-        .group = task->plan.plugin->kind == OMC_SINK ? task->plan.options.group : NULL};
+    const rc_task_name name = {.connector = task->setup.connector,
+                               .task = task->name,
+                               .group = task->plan.plugin->kind == OMC_SINK
+                                            ? task->plan.options.group
+                                            : NULL};
     int r = rc_task_admitted(task, true, err);
 
     return r < 0 || !task->fence ? r : rc_log_take_over(task->log, &name, task->fence, err);

@@ -22,9 +22,9 @@
 const char *rc_unit_event_name(rc_unit_event event)
 {
     static const char *const names[] = {
-        [RC_UNIT_STARTED] = "STARTED",   [RC_UNIT_FAILED] = "FAILED",
-        [RC_UNIT_FINISHED] = "FINISHED", [RC_UNIT_STUCK] = "STUCK",
-        [RC_UNIT_RELEASED] = "RELEASED", [RC_UNIT_GONE] = "GONE",
+        [RC_UNIT_STARTED] = "STARTED",    [RC_UNIT_FAILED] = "FAILED",
+        [RC_UNIT_FINISHED] = "FINISHED",  [RC_UNIT_STUCK] = "STUCK",
+        [RC_UNIT_RELEASED] = "RELEASED",  [RC_UNIT_GONE] = "GONE",
         [RC_UNIT_OUTRANKED] = "OUTRANKED"};
 
     return names[event];
@@ -200,7 +200,8 @@ void rc_units_publish(rc_worker *worker, rc_connector *c)
     if (!fence || c->publishing || rc_fence_standing(fence) == RC_FENCE_REVOKED)
         return;
     if (rc_fence_check(fence) != RC_FENCE_OPEN) {
-        c->publish_ns = rc_control_now(worker) + LEASE_WAIT_NS;
+        c->publish_ns = rc_control_now(worker) +
+                        (rc_fence_standing(fence) == RC_FENCE_OPEN ? LEASE_WAIT_NS : AGAIN_NS);
         return;
     }
     load_record(worker, c);
@@ -213,18 +214,20 @@ void rc_units_publish(rc_worker *worker, rc_connector *c)
         published(worker, c);
         return;
     }
-    record = (rc_task_record){
-        .generation = fence->generation,
-        .number = c->record.generation == fence->generation ? c->record.number + 1 : 1,
-        .version = c->version,
-        .incarnation = c->incarnation,
-        .tasks = made->tasks,
-        .count = made->task_count};
+    record =
+        (rc_task_record){.generation = fence->generation,
+                         .number =
+                             c->record.generation == fence->generation ? c->record.number + 1 : 1,
+                         .version = c->version,
+                         .incarnation = c->incarnation,
+                         .tasks = made->tasks,
+                         .count = made->task_count};
     op = rc_op_new(RC_OP_PUBLISHED);
     op->arg = worker;
     op->connector = omc_copy(&op->arena.pub, c->name, strlen(c->name));
     op->number = made->number;
     c->publishing = true;
+    worker->publishing++;
     book->put(book->arg, c->name, &record, put_done, op);
 }
 
@@ -232,6 +235,7 @@ void rc_units_published(rc_worker *worker, const rc_op *op)
 {
     rc_connector *c = rc_control_find(worker, op->connector);
 
+    worker->publishing--;
     if (!c)
         return;
     c->publishing = false;
@@ -404,8 +408,8 @@ void rc_units_restart(rc_worker *worker, rc_connector *c, bool only_failed)
     for (size_t i = 0; i < c->slot_count; i++) {
         rc_task_slot *slot = &c->slots[i];
 
-        if (slot->unit.fence && (!only_failed || slot->state == RC_STATE_FAILED ||
-                                 slot->state == RC_STATE_RESTARTING))
+        if (slot->unit.fence &&
+            (!only_failed || slot->state == RC_STATE_FAILED || slot->state == RC_STATE_RESTARTING))
             restart_slot(worker, slot);
     }
     rc_units_converge(worker, c);
@@ -566,6 +570,8 @@ static void unit_order(rc_worker *worker, const rc_connector *c, rc_unit *unit, 
         rc_control_changed(worker);
         break;
     case RC_ORDER_RESUME:
+        if (op->order.fence != unit->fence)
+            break; /* of a generation that is over */
         unit->epoch = op->epoch;
         if (slot) {
             verify(worker, c, slot);
@@ -649,6 +655,7 @@ void rc_worker_order(rc_worker *worker, const rc_order *order)
     omc_arena *arena = &op->arena.pub;
 
     RC_ASSERT(rc_ruled(worker));
+    RC_ASSERT(order->fence || (order->kind != RC_ORDER_OWN && order->kind != RC_ORDER_RESUME));
     op->order = *order;
     if (order->connector)
         op->connector = omc_copy(arena, order->connector, strlen(order->connector));

@@ -223,7 +223,7 @@ struct rc_writer {
     rmq_gate gate;
     rmq_lanes *position_lanes;                       /**< Without a fence the log's. */
     rmq_lanes *control_lanes[RC_ACK_REPLICATED + 1]; /**< [log->mu] Made when first needed. */
-    rc_eo *eo;       /**< NULL = at least once. */
+    rc_eo *eo;                                       /**< NULL = at least once. */
     uint64_t strict; /**< Name of the writer in stamps; 0 = it has barriers in no topic. */
     rc_ack ack;
     const char **checked; /**< Brokers that have been found to keep `ack`; texts of topics. */
@@ -293,7 +293,8 @@ int rc_writer_check_ack(rc_writer *writer, const rc_topic *topic, int32_t queue,
 /** The writer's line of a queue, made when new. */
 size_t rc_writer_line(rc_writer *writer, rc_topic *topic, int32_t queue);
 
-/* ---- owned.c: tasks of a cluster -------------------------------------------------------------- */
+/* ---- owned.c: tasks of a cluster --------------------------------------------------------------
+ */
 
 /** Open, closed, shut as the fence is; must not outlive it. */
 rmq_gate rc_rmq_gate(rc_fence *fence);

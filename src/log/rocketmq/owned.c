@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tasks of a cluster. A new owner begins with a record of its own in the position topic, under the
- * name "__rc.task/<connector>": the task, its generation, the process. Whoever reads the topic later
- * knows of that generation, whatever has become of the log of ownership (rules R7, R11, R13).
+ * name "__rc.task/<connector>": the task, its generation, the process. Whoever reads the topic
+ * later knows of that generation, whatever has become of the log of ownership (rules R7, R11, R13).
  * Positions need not be in it: each partition's record has its generation, and lower ones are void.
  *
  * Everything a fenced task sends to the position topic goes through lanes of its own, because lanes
@@ -143,9 +143,10 @@ int rc_rmq_generation(rc_log *pub, const rc_task_name *name, int64_t *ret, rc_er
     if (rc_position_table_get(log->table, keys.connector, keys.partition, &arena.pub, &known))
         *ret = RC_MAX(*ret, known.generation);
     if (name->group)
-        *ret = RC_MAX(*ret, rc_position_table_generation(
-                                log->table, rc_arena_format(&arena.pub, RC_SINK_PREFIX "%s",
-                                                            name->group)));
+        *ret = RC_MAX(*ret,
+                      rc_position_table_generation(log->table,
+                                                   rc_arena_format(&arena.pub, RC_SINK_PREFIX "%s",
+                                                                   name->group)));
     rc_arena_release(&arena);
     return 0;
 }

@@ -175,7 +175,8 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
     position->changed = false;
     position->sending = true;
     writer->sending++;
-    rc_position_submit(writer->log, writer->position_lanes, &record, 1, writer->connector, on_committed, c);
+    rc_position_submit(writer->log, writer->position_lanes, &record, 1, writer->connector,
+                       on_committed, c);
 }
 
 /* The task belongs to somebody else: one in its place here, or another worker. */
@@ -295,9 +296,8 @@ int rc_commit_wait(rc_writer *writer, int64_t deadline_ns, rc_error *err)
         }
         /* Who revokes a fence does not know who waits. */
         (void)clock->wait(clock, &writer->cond, &writer->mu,
-                          writer->fence
-                              ? RC_MIN(deadline_ns, rc_mono_ns(clock) + FENCE_LOOK_NS)
-                              : deadline_ns);
+                          writer->fence ? RC_MIN(deadline_ns, rc_mono_ns(clock) + FENCE_LOOK_NS)
+                                        : deadline_ns);
         if (writer->commit_result < 0 && writer->sending == 0) {
             *err = writer->commit_err;
             r = writer->commit_result;

@@ -181,7 +181,8 @@ static void submit_again(rc_rocketmq *log, const rc_position_record *record)
                                      .generation = record->generation,
                                      .number = record->number,
                                      .notes = copy(record->notes, arena)};
-    rc_position_submit(log, log->position_lanes, &a->record, 1, a->record.connector.base, on_again, a);
+    rc_position_submit(log, log->position_lanes, &a->record, 1, a->record.connector.base, on_again,
+                       a);
 }
 
 /* A writer that has the partition writes its newest; nobody else may overtake it. With the log

@@ -15,11 +15,11 @@
 #include <stdio.h>
 
 #define COUNT 300
-#define OK(call)                                                          \
-    do {                                                                  \
-        rc_error err = {0};                                               \
-        int r_ = (call);                                                  \
-        if (r_ < 0)                                                       \
+#define OK(call)                                                           \
+    do {                                                                   \
+        rc_error err = {0};                                                \
+        int r_ = (call);                                                   \
+        if (r_ < 0)                                                        \
             fail_msg("%s:%d: %s: %s", __FILE__, __LINE__, #call, err.msg); \
     } while (0)
 
@@ -555,8 +555,7 @@ static void failures_are_each_units_own(void **state)
     toys.start_failures = 2;
     half = own(&w->a, "in", RC_UNIT_HALF, 3);
     fence = own(&w->a, "in", 0, 4);
-    assert_non_null(
-        strstr(next_report(&w->a, "in/0", RC_UNIT_FAILED).text, "toy start failure"));
+    assert_non_null(strstr(next_report(&w->a, "in/0", RC_UNIT_FAILED).text, "toy start failure"));
     (void)next_report(&w->a, "in/0", RC_UNIT_FAILED);
     (void)next_report(&w->a, "in/0", RC_UNIT_STARTED);
     wait_in_topic(w, COUNT);
