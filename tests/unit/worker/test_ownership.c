@@ -564,6 +564,50 @@ static void failures_are_each_units_own(void **state)
     close_world(w);
 }
 
+/* What users ask for works on the units that are here, and none of it gives a unit up. */
+static void users_pause_stop_and_restart_units(void **state)
+{
+    static const char *const bounded[] = {"connector.class=toy-source", "connect.topicname=t",
+                                          "to=30", "bounded=true", NULL};
+    world *w = open_world(bounded, sink);
+    toy_rig rig = {.worker = w->a.worker};
+    rc_request restart = {.kind = RC_REQUEST_RESTART_TASK,
+                          .connector = "out",
+                          .task = 0,
+                          .expected = -1};
+    rc_fence *fences[2];
+
+    (void)state;
+    fakemq_topic_on(w->mq, "t", "broker-0", 1);
+    fences[0] = own(&w->a, "in", 0, 4);
+    fences[1] = own(&w->a, "out", 0, 6);
+    rc_fence_unref(own(&w->a, "in", RC_UNIT_HALF, 3));
+    rc_fence_unref(own(&w->a, "out", RC_UNIT_HALF, 5));
+    (void)next_report(&w->a, "out/0", RC_UNIT_STARTED);
+    assert_true(wait_for_state(&w->a, "in", 0, RC_STATE_FINISHED, NULL, 0));
+    OK(toy_request(&rig, RC_REQUEST_PAUSE, "out", &err));
+    assert_true(wait_for_state(&w->a, "out", 0, RC_STATE_PAUSED, NULL, 0));
+    OK(toy_request(&rig, RC_REQUEST_RESUME, "out", &err));
+    assert_true(wait_for_state(&w->a, "out", 0, RC_STATE_RUNNING, NULL, 0));
+    OK(rc_worker_call(w->a.worker, &restart, &err));
+    (void)next_report(&w->a, "out/0", RC_UNIT_STARTED);
+    OK(toy_request(&rig, RC_REQUEST_STOP, "out", &err));
+    assert_true(wait_for_state(&w->a, "out", 0, RC_STATE_STOPPED, NULL, 0));
+    assert_true(wait_for_state(&w->a, "out", -1, RC_STATE_STOPPED, NULL, 0));
+    OK(toy_request(&rig, RC_REQUEST_RESUME, "out", &err));
+    (void)next_report(&w->a, "out/0", RC_UNIT_STARTED);
+    assert_int_equal(rc_fence_check(fences[1]), RC_FENCE_OPEN);
+    OK(toy_request(&rig, RC_REQUEST_RESTART, "in", &err)); /* finished ones too */
+    assert_true(wait_for_state(&w->a, "in", 0, RC_STATE_FINISHED, NULL, 0));
+    OK(toy_request(&rig, RC_REQUEST_DELETE, "out", &err));
+    (void)next_report(&w->a, "out/0", RC_UNIT_RELEASED);
+    assert_true(toys_wait(30));
+    assert_lines(w, 30, false);
+    rc_fence_unref(fences[0]);
+    rc_fence_unref(fences[1]);
+    close_world(w);
+}
+
 static void sink_hands_over_its_offsets(void **state)
 {
     world *w = open_simple();
@@ -654,6 +698,7 @@ int main(void)
         cmocka_unit_test(tasks_run_apart_from_their_half),
         cmocka_unit_test(other_configurations_release_all_tasks),
         cmocka_unit_test(failures_are_each_units_own),
+        cmocka_unit_test(users_pause_stop_and_restart_units),
         cmocka_unit_test(sink_hands_over_its_offsets),
         cmocka_unit_test(lost_sink_puts_and_commits_nothing),
         cmocka_unit_test(orders_for_what_is_not_here_are_answered),
