@@ -63,6 +63,7 @@ rc_fence *rc_fence_new(rc_lease *lease, int64_t generation, uint64_t incarnation
     fence->generation = generation;
     fence->incarnation = incarnation;
     atomic_init(&fence->witness, 0);
+    atomic_init(&fence->numbered, 0);
     atomic_init(&fence->state, (uint64_t)RC_FENCE_CLOSED);
     atomic_init(&fence->refs, 1);
     return fence;
@@ -112,13 +113,23 @@ void rc_fence_revoke(rc_fence *fence)
     atomic_fetch_or(&fence->state, RC_FENCE_REVOKED);
 }
 
+static void raise_to(_Atomic int64_t *at, int64_t value)
+{
+    int64_t known = atomic_load(at);
+
+    while (known < value && !atomic_compare_exchange_weak(at, &known, value))
+        ;
+}
+
 void rc_fence_outrank(rc_fence *fence, int64_t generation)
 {
-    int64_t known = atomic_load(&fence->witness);
-
-    while (known < generation && !atomic_compare_exchange_weak(&fence->witness, &known, generation))
-        ;
+    raise_to(&fence->witness, generation);
     rc_fence_revoke(fence);
+}
+
+void rc_fence_number(rc_fence *fence, int64_t number)
+{
+    raise_to(&fence->numbered, number);
 }
 
 rc_fence_state rc_fence_standing(const rc_fence *fence)

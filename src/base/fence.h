@@ -55,7 +55,10 @@ typedef struct rc_fence {
     int64_t generation;
     uint64_t incarnation;    /**< Of the process: another one for each. */
     _Atomic int64_t witness; /**< Highest generation seen that ends this one; 0 = none. */
-    _Atomic uint64_t state;  /**< Times suspended, and rc_fence_state without the lease. */
+    /** Highest number given out in its name, for logs that number what they write: somebody who
+     *  begins again with the same generation goes on behind it. */
+    _Atomic int64_t numbered;
+    _Atomic uint64_t state; /**< Times suspended, and rc_fence_state without the lease. */
     _Atomic unsigned refs;
 } rc_fence;
 
@@ -72,6 +75,9 @@ void rc_fence_suspend(rc_fence *fence);
 void rc_fence_revoke(rc_fence *fence);
 /** Revokes because somebody acts with `generation` of at least ours; the highest is kept. */
 void rc_fence_outrank(rc_fence *fence, int64_t generation);
+
+/** Takes note of a number given out. */
+void rc_fence_number(rc_fence *fence, int64_t number);
 
 /** May I act now? NULL: there is no ruler, and it is always open. Asks for the lease. */
 rc_fence_state rc_fence_check(const rc_fence *fence);

@@ -29,6 +29,8 @@ rc_append *rc_rmq_append_new(rc_writer *writer)
         append->writer = writer;
     }
     append->number = ++writer->next_number;
+    if (writer->fence && writer->strict) /* with those that a recovery may take */
+        rc_fence_number(writer->fence, rc_append_sequence(append) + RC_STAMP_STEP - 1);
     return append;
 }
 
@@ -159,7 +161,7 @@ size_t rc_writer_line(rc_writer *writer, rc_topic *topic, int32_t queue)
 }
 
 /* What lies between it and that of the next append is for what is sent again. */
-static int64_t sequence_of(const rc_append *append)
+int64_t rc_append_sequence(const rc_append *append)
 {
     return (int64_t)append->number * RC_STAMP_STEP;
 }
@@ -177,7 +179,7 @@ static rc_part *part_new(rc_append *append, size_t line)
     }
     part->append = append;
     part->line = line;
-    part->sequence = sequence_of(append);
+    part->sequence = rc_append_sequence(append);
     part->parcel = (rmq_parcel){.topic = topic->name,
                                 .broker = queue->broker,
                                 .queue_id = queue->id,
@@ -218,7 +220,7 @@ typedef struct encoding {
 static void make_stamp(rc_append *append)
 {
     const rc_writer *writer = append->writer;
-    const rmq_stamp stamp = {writer->strict, rc_eo_generation(writer), sequence_of(append)};
+    const rmq_stamp stamp = {writer->strict, rc_eo_generation(writer), rc_append_sequence(append)};
 
     if (writer->strict)
         (void)rmq_stamp_text(&stamp, append->stamp);

@@ -27,10 +27,14 @@ int rc_eo_open(rc_writer *writer, rc_error *err)
     writer->eo = rc_calloc(1, sizeof *writer->eo);
     writer->eo->generation = 1 + rc_position_table_generation(log->table, writer->connector);
     /* Readers remember barriers for longer than the position topic remembers generations. */
-    if (writer->fence) /* whose ruler has seen to that */
+    if (writer->fence) { /* whose ruler has seen to that; a restart goes on behind the last stamp */
         writer->eo->generation = writer->fence->generation;
-    else if (writer->strict)
+        writer->next_number =
+            (uint64_t)(atomic_load(&writer->fence->numbered) + RC_STAMP_STEP - 1) / RC_STAMP_STEP;
+        writer->eo->begin = (int64_t)(writer->next_number + 1) * RC_STAMP_STEP;
+    } else if (writer->strict) {
         writer->eo->generation = RC_MAX(writer->eo->generation, rc_now_ms(log->clock) / 1000);
+    }
     writer->eo->opened_ns = rc_mono_ns(log->clock);
     return 0;
 }

@@ -62,6 +62,7 @@ typedef struct rc_eo_closed {
 
 struct rc_eo {
     int64_t generation;
+    int64_t begin; /* fenced: its first sequence; those below are an earlier writer's */
     int64_t opened_ns;
     rc_eo_partition *partitions; /* [writer->mu] */
     rc_eo_partition *last;

@@ -152,6 +152,16 @@ static int inherit_note(inheritance *in, const omc_value *value)
     return r;
 }
 
+/* The writer before, under the same owner and generation: only what it sent is to be closed, not
+ * what this one will send. */
+static bool is_forerunner(const inheritance *in)
+{
+    const rc_writer *writer = in->writer;
+
+    return writer->fence && in->last.writer == writer->strict &&
+           in->last.generation == writer->eo->generation;
+}
+
 /* Notes are an array; that of a strict writer begins with its stamp. */
 static int inherit_notes(inheritance *in, rc_slice text, omc_arena *arena)
 {
@@ -168,7 +178,7 @@ static int inherit_notes(inheritance *in, rc_slice text, omc_arena *arena)
     if (list->count > 0 && list->items[0].kind == OMC_STRING) {
         if (!rmq_stamp_parse(list->items[0].u.bytes, &in->last))
             return rc_fail(in->err, OMC_EFORMAT, "notes in the position topic are damaged");
-        in->last.sequence = RMQ_STAMP_LAST;
+        in->last.sequence = is_forerunner(in) ? in->writer->eo->begin : RMQ_STAMP_LAST;
         at = 1;
     }
     if (!in->writer->strict || !in->last.writer)

@@ -79,8 +79,8 @@ static rc_slice record_text(const rc_commit *commit, omc_arena *arena)
 }
 
 /* The record of one queue. @return false: there is nothing to be written. */
-static bool state_of(rc_rocketmq *log, const char *name, const rc_fence *fence,
-                     const rc_commit *commit, omc_arena *arena, rc_position_record *ret)
+static bool state_of(rc_rocketmq *log, const char *name, rc_fence *fence, const rc_commit *commit,
+                     omc_arena *arena, rc_position_record *ret)
 {
     rc_position_record now = {.generation = 0};
 
@@ -91,7 +91,10 @@ static bool state_of(rc_rocketmq *log, const char *name, const rc_fence *fence,
     ret->generation = now.generation + 1;
     if (fence) { /* ranked by the owner */
         ret->generation = fence->generation;
-        ret->number = now.generation == fence->generation ? now.number + 1 : 1;
+        ret->number = atomic_load(&fence->numbered) + 1;
+        if (now.generation == fence->generation)
+            ret->number = RC_MAX(ret->number, now.number + 1);
+        rc_fence_number(fence, ret->number);
     }
     if (commit->offset < 0 || (!commit->state.base && !commit->barriers.base))
         return has_state(log, name, ret->partition, arena);

@@ -278,6 +278,8 @@ void rc_part_done(rc_part *part, const rc_error *err);
 rc_append *rc_rmq_append_new(rc_writer *writer);
 void rc_rmq_append_free(rc_append *append);
 void rc_append_destroy(rc_append *append);
+/** Sequence of its stamps; those up to RC_STAMP_STEP - 1 above are its own, too. */
+int64_t rc_append_sequence(const rc_append *append);
 int rc_rmq_append_add(rc_append *append, rc_topic *topic, int32_t queue, const rc_message *message,
                       rc_slot *ret_slot, rc_error *err);
 void rc_rmq_append_position(rc_append *append, rc_slice partition, rc_slice offset);

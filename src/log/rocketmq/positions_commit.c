@@ -138,6 +138,22 @@ static char *offset_of(rc_writer *writer, const rc_writer_position *position, om
     return NULL;
 }
 
+/* Of an owned task: it goes on behind what an earlier writer of the same generation has used. */
+static int64_t next_number(rc_writer *writer, const rc_writer_position *position)
+{
+    int64_t number = writer->records + 1;
+    rc_position_record now;
+    rc_arena arena;
+
+    rc_arena_init(&arena, 1024);
+    if (rc_position_table_get(writer->log->table, writer->connector,
+                              omc_slice_str(position->partition), &arena.pub, &now) &&
+        now.generation == writer->fence->generation)
+        number = RC_MAX(number, now.number + 1);
+    rc_arena_release(&arena);
+    return number;
+}
+
 static void send_one(rc_writer *writer, rc_writer_position *position)
 {
     commit *c = rc_calloc(1, sizeof *c);
@@ -151,7 +167,7 @@ static void send_one(rc_writer *writer, rc_writer_position *position)
     c->generation = -1;
     if (writer->fence) {
         c->generation = writer->fence->generation;
-        c->number = ++writer->records;
+        c->number = writer->records = next_number(writer, position);
     }
     if (writer->eo) {
         rc_slice notes = rc_eo_notes(writer, position->partition, &arena.pub);

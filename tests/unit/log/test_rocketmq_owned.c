@@ -260,6 +260,100 @@ static void barriers_are_held_back_too(void **state)
     rc_fence_unref(young);
 }
 
+static int64_t behind(bed *b, rc_topic *topic, const int64_t *positions)
+{
+    int64_t sum = 0, min, end;
+    rc_error err = {0};
+
+    for (int32_t q = 0; q < rc_topic_queues(topic); q++) {
+        OK(rc_log_bounds(b->log, topic, q, &min, &end, &err));
+        sum += end - positions[q];
+    }
+    return sum;
+}
+
+/* What readers that know barriers take: every record, once. */
+static void assert_read(bed *b, const char *name, int count)
+{
+    const rc_reader_config config = {.name = "r"};
+    rc_topic *topic = topic_of(b, name);
+    int *seen = calloc((size_t)count, sizeof *seen);
+    int64_t positions[8] = {0};
+    rc_reader *reader = NULL;
+    rc_fetch fetch = {0};
+    rc_error err = {0};
+
+    assert_true(rc_topic_queues(topic) <= 8);
+    OK(rc_reader_open(b->log, &config, &reader, &err));
+    for (int32_t q = 0; q < rc_topic_queues(topic); q++)
+        OK(rc_reader_add(reader, topic, q, 0, &err));
+    while (behind(b, topic, positions) > 0) {
+        int n = rc_reader_fetch(reader, 100, 1 << 20, FOR_EVER, &fetch, &err);
+
+        OK(n);
+        for (int i = 0; i < n; i++) {
+            char text[16] = "";
+
+            memcpy(text, fetch.messages[i].body.base,
+                   RC_MIN(fetch.messages[i].body.len, (size_t)15));
+            seen[strtol(text, NULL, 10) % count]++;
+        }
+        positions[fetch.queue] = fetch.next_offset;
+    }
+    rc_fetch_release(reader, &fetch);
+    rc_reader_close(reader);
+    for (int i = 0; i < count; i++)
+        if (seen[i] != 1)
+            fail_msg("record %d was read %d times", i, seen[i]);
+    free(seen);
+}
+
+/* A task that is restarted keeps its generation: what it writes ranks above what it wrote. */
+static void restarts_keep_the_generation(void **state)
+{
+    bed *b = *state;
+    bed other = {.mq = b->mq, .timeout_ms = b->timeout_ms};
+    rc_topic *topic = topic_of(b, "again");
+    rc_lease lease;
+    rc_fence *fence = fence_of(&lease, 5, 1);
+    rc_writer *writer = owned_writer(b, fence, false, false);
+
+    for (int i = 0; i < 5; i++) {
+        append(writer, topic, i, i + 1, false);
+        take_all(writer);
+        sync_positions(writer);
+    }
+    rc_writer_close(writer);
+    writer = owned_writer(b, fence, false, false);
+    append(writer, topic, 5, 20, false);
+    take_all(writer);
+    sync_positions(writer);
+    rc_writer_close(writer);
+    open_log(&other); /* as a reader of the topic sees it */
+    assert_position(&other, "{\"nextPosition\":\"20\"}");
+    close_log(&other);
+    rc_fence_unref(fence);
+}
+
+static void strict_restarts_keep_the_generation(void **state)
+{
+    bed *b = *state;
+    rc_topic *topic = topic_of(b, "strictly");
+    rc_lease lease;
+    rc_fence *fence = fence_of(&lease, INT64_C(1) << 41, 1);
+    rc_writer *writer = owned_writer(b, fence, true, true);
+
+    append(writer, topic, 0, 40, true);
+    take_all(writer);
+    crash(b, writer);
+    writer = owned_writer(b, fence, true, true);
+    append(writer, topic_of(b, "strictly"), 0, 60, true);
+    take_all(writer);
+    rc_writer_close(writer);
+    assert_read(b, "strictly", 60);
+    rc_fence_unref(fence);
+}
+
 static void sinks_commit_through_the_fence(void **state)
 {
     bed *b = *state;
@@ -328,6 +422,8 @@ int main(void)
         TEST(older_owners_positions_are_void),
         TEST(exactly_once_goes_on_behind_a_lost_owner),
         TEST(barriers_are_held_back_too),
+        TEST(restarts_keep_the_generation),
+        TEST(strict_restarts_keep_the_generation),
         TEST(sinks_commit_through_the_fence),
         TEST(waiting_tasks_do_not_stop_others),
     };
