@@ -203,6 +203,28 @@ static void compare_members(rc_cluster *cluster, const rc_event *event, int64_t 
     }
 }
 
+/* Workers of the Java runtime start tasks without asking anybody: beside them nothing can be run
+ * once. */
+static void look_at_foreign(rc_cluster *cluster, const rc_event *event, int64_t now_ms)
+{
+    bool there = event->count > 0;
+
+    if (there == cluster->foreign)
+        return;
+    cluster->foreign = there;
+    if (there)
+        rc_diag(OMC_ERROR, RC_CLUSTER_COMPONENT,
+                "%zu worker%s of the Java runtime (%s%s) in cluster '%s': this worker runs nothing "
+                "while they are there, because they start tasks that others run; stop them, and it "
+                "goes on by itself",
+                event->count, event->count == 1 ? " is" : "s are", event->text,
+                event->count == 1 ? "" : ", ...", cluster->config.cluster);
+    else
+        rc_info(RC_CLUSTER_COMPONENT,
+                "the workers of the Java runtime have gone; this one takes part again");
+    rc_membership_drain(cluster->machine, now_ms, cluster->drain_asked || there);
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static void handle(rc_cluster *cluster, rc_event *event, int64_t now)
@@ -248,8 +270,12 @@ static void handle(rc_cluster *cluster, rc_event *event, int64_t now)
         if (!cluster->catalog_ms || cluster->catalog_ms > now + GATHER_MS)
             cluster->catalog_ms = now + GATHER_MS;
         break;
+    case RC_EVENT_FOREIGN:
+        look_at_foreign(cluster, event, now);
+        break;
     case RC_EVENT_DRAIN:
-        rc_membership_drain(m, now, event->on);
+        cluster->drain_asked = event->on;
+        rc_membership_drain(m, now, cluster->drain_asked || cluster->foreign);
         break;
     case RC_EVENT_SUSPECT:
         rc_membership_suspect(m, now, event->text, RC_SUSPECT_OPERATOR);
@@ -504,6 +530,7 @@ int rc_cluster_new(const rc_cluster_config *config, rc_cluster **ret, rc_error *
     const rc_link_config link = {.client = config->client,
                                  .group = cluster->group,
                                  .member = cluster->member,
+                                 .foreign = config->cluster,
                                  .timeout_ms = TIMEOUT_MS,
                                  .happened = link_happened,
                                  .arg = cluster};

@@ -25,6 +25,7 @@ typedef enum rc_event_kind {
     RC_EVENT_PINGED,
     RC_EVENT_APPENDED,
     RC_EVENT_MEMBERS,
+    RC_EVENT_FOREIGN,
     /* Of the worker. */
     RC_EVENT_REPORT,
     /* Of people and of the store. */
@@ -62,6 +63,7 @@ typedef struct rc_link_config {
     rmq_client *client;
     const char *group;
     const char *member;
+    const char *foreign; /* group of members of another kind, watched for */
     int64_t timeout_ms;
     /** Takes the event. @thread I/O */
     void (*happened)(void *arg, rc_event *event);
@@ -146,6 +148,7 @@ struct rc_cluster {
     int64_t lease_look_ms;   /* when to see whether the lease is in use; 0 = it has run out */
     int64_t catalog_ms;      /* when to make it again; 0 = not */
     bool exited;
+    bool drain_asked, foreign; /* each keeps this worker from running anything */
 };
 
 /** For rc_ruler.elsewhere; in view.c. */

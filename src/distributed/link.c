@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #define WAIT_MS 10000 /* A read waits at the broker so long. */
+#define FOREIGN_MS 5000
 /** How long ago a snapshot may be and still be found: several are written in that time. */
 #define RECENT_MS (INT64_C(25) * 60 * 1000)
 
@@ -21,6 +22,8 @@ struct rc_link {
     uint64_t conn;
     call *calls; /* asked on it; without an answer when it is closed */
     call *read;  /* the read that is open: a later one replaces it */
+    rc_loop_timer *timer; /* looks for foreign members */
+    bool up;
 };
 
 struct call {
@@ -70,6 +73,8 @@ static bool current(call *c)
 
 static void hang_up(rc_link *link)
 {
+    link->up = false;
+    rc_loop_timer_set(link->timer, -1);
     rmq_pinned_close(RC_TAKE(link->pinned));
     while (link->calls)
         call_free(link->calls);
@@ -83,9 +88,34 @@ static void happened(rc_link *link, rc_event *event)
 
 /* ---- connection ------------------------------------------------------------------------------ */
 
+/* An error is the brokers' way to say that there is none. The first answer comes before UP: nothing
+ * is run before it is known who else is there. */
+static void on_foreign(void *arg, const char *const *names, size_t count, const rc_error *err)
+{
+    rc_link *link = arg;
+    rc_event *event = rc_event_new(RC_EVENT_FOREIGN);
+
+    event->count = err ? 0 : count;
+    event->text = event->count ? omc_copy(&event->arena.pub, names[0], strlen(names[0])) : "";
+    happened(link, event);
+    rc_loop_timer_set(link->timer, FOREIGN_MS);
+    if (link->up)
+        return;
+    link->up = true;
+    happened(link, rc_event_new(RC_EVENT_UP));
+}
+
+static void look_for_foreign(void *arg)
+{
+    rc_link *link = arg;
+
+    if (link->pinned)
+        rmq_pinned_members(link->pinned, link->config.foreign, on_foreign, link);
+}
+
 static void on_up(void *arg)
 {
-    happened(arg, rc_event_new(RC_EVENT_UP));
+    look_for_foreign(arg);
 }
 
 static void on_down(void *arg, const rc_error *why)
@@ -117,7 +147,7 @@ static void on_changed(void *arg)
 {
     rc_link *link = arg;
 
-    rmq_pinned_members(link->pinned, on_members, link);
+    rmq_pinned_members(link->pinned, NULL, on_members, link);
 }
 
 static void do_connect(void *arg)
@@ -300,17 +330,29 @@ static void do_append(void *arg)
 
 /* ---- from the cluster's thread --------------------------------------------------------------- */
 
+static void do_open(void *arg)
+{
+    rc_link *link = arg;
+
+    RC_ASSERT(rc_loop_timer_new(rmq_client_loop(link->config.client), look_for_foreign, link,
+                                &link->timer) == 0);
+}
+
 rc_link *rc_link_new(const rc_link_config *config)
 {
     rc_link *link = rc_calloc(1, sizeof *link);
 
     link->config = *config;
+    rmq_client_run(config->client, do_open, link);
     return link;
 }
 
 static void do_close(void *arg)
 {
-    hang_up(arg);
+    rc_link *link = arg;
+
+    hang_up(link);
+    rc_loop_timer_free(link->timer);
 }
 
 void rc_link_free(rc_link *link)

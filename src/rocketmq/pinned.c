@@ -389,13 +389,15 @@ static void on_members(asking *a, const rmq_reply *reply)
     json_decref(body);
 }
 
-void rmq_pinned_members(rmq_pinned *p, rmq_pinned_members_fn *done, void *arg)
+void rmq_pinned_members(rmq_pinned *p, const char *group, rmq_pinned_members_fn *done, void *arg)
 {
     asking *a = asking_new(p, RMQ_GET_CONSUMER_LIST_BY_GROUP, on_members, arg);
-    const rmq_field fields[] = {FIELD("consumerGroup", p->wire_group),
-                                FIELD("bname", p->config.broker)};
+    char out[256];
+    const char *wire =
+        group ? rmq_client_wire_name(p->config.client, group, out) : p->wire_group;
+    const rmq_field fields[] = {FIELD("consumerGroup", wire), FIELD("bname", p->config.broker)};
 
-    RC_ASSERT(p->config.group);
+    RC_ASSERT(group || p->config.group);
     a->done.members = done;
     ask(a, fields, RC_COUNT(fields), p->config.timeout_ms);
 }

@@ -78,9 +78,11 @@ typedef void rmq_pinned_append_fn(void *arg, const rmq_pinned_stored *stored);
 /** Appends one record; `body` is copied. */
 void rmq_pinned_append(rmq_pinned *pinned, rc_slice body, rmq_pinned_append_fn *done, void *arg);
 
-/** Names of the members of the group that this broker knows, during the callback; NULL and err. */
+/** Names of the members of a group that this broker knows, during the callback; NULL and err. */
 typedef void rmq_pinned_members_fn(void *arg, const char *const *names, size_t count,
                                    const rc_error *err);
-void rmq_pinned_members(rmq_pinned *pinned, rmq_pinned_members_fn *done, void *arg);
+/** `group` NULL = the own one. Brokers answer with an error when nobody is a member. */
+void rmq_pinned_members(rmq_pinned *pinned, const char *group, rmq_pinned_members_fn *done,
+                        void *arg);
 
 #endif

@@ -116,7 +116,7 @@ static const omc_option rows[] = {
           "pauses for longer (garbage collection)."),
     OPTION("configStoreTopic", STRING, "connector-config-topic", config_topic,
            "RocketMQ topic in which the workers of a cluster keep configurations, in the Java runtime's "
-           "format: for `cluster export` and `cluster import`. A standalone worker has its own store."),
+           "format. A standalone worker has its own store."),
     OPTION("connectStatusTopic", STRING, "connector-status-topic", status_topic,
            "The same for states of connectors and tasks."),
     RANGE("operationTimeout", DURATION_MS, "3000", request_timeout_ms, 100, DAY_MS,
