@@ -59,8 +59,9 @@ static json_t *local_refused(rc_registry *registry)
     rc_arena_init(&arena, 4 << 10);
     count = rc_registry_refusals(registry, &arena.pub, &refusals);
     for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "location", refusals[i].file,
-                                                    "error", refusals[i].why.msg));
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "location", refusals[i].file,
+                                                    "error", refusals[i].why.msg, "part",
+                                                    refusals[i].part));
     rc_arena_release(&arena);
     return list;
 }

@@ -20,7 +20,7 @@ static const char *kafka_kind(unsigned kind)
     }
 }
 
-/* Files of pluginPaths that were not loaded. Kafka Connect has no such list, so it is one of its
+/* Files of pluginPaths that were not loaded, or not all of them ("part"). Kafka Connect has no such list, so it is one of its
  * own: clients that read the plugins do not meet entries without a class. */
 static void answer_refused(exchange *ex)
 {
@@ -31,8 +31,10 @@ static void answer_refused(exchange *ex)
 
     for (size_t i = 0; i < count; i++)
         (void)json_array_append_new(all,
-                                    json_pack("{s:o,s:o}", "location", view_str(refusals[i].file),
-                                              "error", view_str(refusals[i].why.msg)));
+                                    json_pack("{s:o,s:o,s:b}", "location",
+                                              view_str(refusals[i].file), "error",
+                                              view_str(refusals[i].why.msg), "part",
+                                              refusals[i].part));
     answer_json(&ex->answer, 200, all);
 }
 
