@@ -44,10 +44,11 @@ static void interrupted(rc_service *service, void *arg)
     rc_service_stop(service);
 }
 
-/* Reads the file and --set pairs. Prints warnings. */
-static int load(const rc_args *args, omc_arena *arena, rc_worker_config *ret, rc_error *err)
+/* Reads the file; the pairs of --set go over it. Prints warnings. */
+static int load(const rc_args *args, const omc_keyvalue *sets, omc_arena *arena,
+                rc_worker_config *ret, rc_error *err)
 {
-    const char *path = rc_args_get(args, "config-file"), *pair;
+    const char *path = rc_args_get(args, "config-file");
     const omc_keyvalue *file = NULL;
     rc_problems problems;
     rc_kv kv;
@@ -62,11 +63,7 @@ static int load(const rc_args *args, omc_arena *arena, rc_worker_config *ret, rc
             return r;
         rc_kv_put_all(&kv, file);
     }
-    for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++) {
-        const char *equals = strchr(pair, '=');
-
-        rc_kv_put(&kv, omc_slice_of(pair, (size_t)(equals - pair)), omc_slice_str(equals + 1));
-    }
+    rc_kv_put_all(&kv, sets);
     rc_problems_init(&problems, arena);
     r = rc_worker_config_parse(rc_kv_done(&kv), arena, ret, &problems, err);
     for (size_t i = 0; i < problems.count; i++)
@@ -87,16 +84,19 @@ static int run_standalone(rc_args *args)
                               .arg = &s};
     omc_log_level level = OMC_INFO;
     rc_error err = {0};
-    const char *pair;
     rc_arena arena;
     bool loaded;
+    rc_kv sets;
     int r;
 
-    for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++)
-        if (!strchr(pair, '=') || *pair == '=')
-            return rc_usage(args, "--set '%s': expected KEY=VALUE, such as httpPort=8083", pair);
     rc_arena_init(&arena, 16 << 10);
-    r = load(args, &arena.pub, &config, &err);
+    rc_kv_init(&sets, &arena.pub);
+    r = rc_args_sets(args, &sets);
+    if (r != RC_EXIT_OK) {
+        rc_arena_release(&arena);
+        return r;
+    }
+    r = load(args, rc_kv_done(&sets), &arena.pub, &config, &err);
     loaded = r == 0;
     if (loaded) {
         s.config = &config;

@@ -43,6 +43,10 @@ final class Inspection {
 
         try {
             inspection.run(frame.type, frame.in(), out);
+        } catch (LinkageError e) { // not a word about the configuration: it cannot run at all
+            type = Types.ERROR;
+            out.clear().u8(0);
+            new WireError(WireError.UNSUPPORTED, false, WireError.message(e)).write(out);
         } catch (Throwable t) {
             type = Types.ERROR;
             out.clear().u8(0);
