@@ -18,8 +18,8 @@
 
 /* ---- results -------------------------------------------------------------------------------- */
 
-void rc_try_tell(rc_try *t, rc_verdict verdict, const char *kind, const char *what,
-                 const char *fmt, ...)
+void rc_try_tell(rc_try *t, rc_verdict verdict, const char *kind, const char *what, const char *fmt,
+                 ...)
 {
     static const char *const words[] = {"ok", "warn", "FAIL"};
     char text[OMC_ERROR_TEXT_MAX + 256];
@@ -180,7 +180,8 @@ static void check(rc_try *t, const rc_plugin_info *info, const char *what, omc_a
         rc_try_tell(t, RC_VERDICT_OK, kind, what, "%zu options; an empty configuration would do",
                     (size_t)plugin->option_count);
     else if (is_answer(-r))
-        rc_try_tell(t, RC_VERDICT_OK, kind, what, "%zu options; an empty configuration is refused: %s",
+        rc_try_tell(t, RC_VERDICT_OK, kind, what,
+                    "%zu options; an empty configuration is refused: %s",
                     (size_t)plugin->option_count, t->why.msg);
     else
         rc_try_tell(t, RC_VERDICT_FAIL, kind, what, "%s", t->why.msg);
@@ -283,10 +284,14 @@ static int serve(rc_try *t)
 
 /* Few tries of a task that fails: somebody waits. Nothing is kept where real workers look. */
 static const char *const defaults[][2] = {
-    {"workerId", "plugin-try"},      {"rest.enable", "false"},
-    {"log", "embedded"},             {"positionStoreTopic", "plugin-try-position"},
-    {"task.restart.max", "3"},       {"task.restart.delay", "500ms"},
-    {"maxStopTimeoutMills", "20s"},  {"log.level", "warn"},
+    {"workerId", "plugin-try"},
+    {"rest.enable", "false"},
+    {"log", "embedded"},
+    {"positionStoreTopic", "plugin-try-position"},
+    {"task.restart.max", "3"},
+    {"task.restart.delay", "500ms"},
+    {"maxStopTimeoutMills", "20s"},
+    {"log.level", "warn"},
 };
 
 static int configure(rc_try *t, const rc_args *args, const char *state, omc_arena *arena,

@@ -53,8 +53,8 @@ typedef struct rc_try {
 } rc_try;
 
 /** Tells one result: a line "ok    <kind> <what>: <text>", or with json an object. */
-void rc_try_tell(rc_try *t, rc_verdict verdict, const char *kind, const char *what,
-                 const char *fmt, ...) OMC_PRINTF(5, 6);
+void rc_try_tell(rc_try *t, rc_verdict verdict, const char *kind, const char *what, const char *fmt,
+                 ...) OMC_PRINTF(5, 6);
 /** Asks the worker and waits; the answer is in t->why, with all problems, and in trials[].seen when
  *  it was a list. @return its result. @thread the try's */
 int rc_try_ask(rc_try *t, const rc_request *request);

@@ -21,6 +21,18 @@ typedef struct reading {
     rc_error *err;
 } reading;
 
+/* A configuration may say its connector's name, which has to be the one it gets. */
+static const omc_keyvalue *renamed(const reading *r, const omc_keyvalue *config, const char *id)
+{
+    rc_kv kv;
+
+    rc_kv_init(&kv, r->arena);
+    rc_kv_put_all(&kv, config);
+    if (omc_keyvalue_get(config, "name"))
+        rc_kv_put_str(&kv, "name", id);
+    return rc_kv_done(&kv);
+}
+
 static int add(const reading *r, const char *name, const omc_keyvalue *config, int64_t records)
 {
     rc_trial *trial = &r->trials[*r->count];
@@ -34,8 +46,8 @@ static int add(const reading *r, const char *name, const omc_keyvalue *config, i
                        r->file, name, name);
     *trial = (rc_trial){.name = omc_copy(r->arena, name, strlen(name)),
                         .id = rc_arena_format(r->arena, "try-%s", name),
-                        .config = config,
                         .records = records};
+    trial->config = renamed(r, config, trial->id);
     ++*r->count;
     return rc_connector_name_check(trial->id, r->err);
 }
@@ -50,8 +62,7 @@ static char *text_of(const json_t *value)
                : json_dumps(value, JSON_ENCODE_ANY);
 }
 
-static int read_config(const reading *r, const char *name, json_t *object,
-                       const omc_keyvalue **ret)
+static int read_config(const reading *r, const char *name, json_t *object, const omc_keyvalue **ret)
 {
     const char *key;
     json_t *value;

@@ -250,16 +250,10 @@ static bool is_jar(const char *path)
 static int load_jar(void *arg, const char *path, rc_refused_fn *refused, void *refused_arg,
                     const omc_plugin *const **ret, rc_error *err)
 {
-    static const omc_plugin one = {HEAD,
-                                   .kind = OMC_SOURCE,
-                                   .name = "java-source",
-                                   .classes = "com.example.JavaSource",
-                                   .ops = &source_ops};
-    static const omc_plugin two = {HEAD,
-                                   .kind = OMC_SOURCE,
-                                   .name = "part-source",
-                                   .classes = "com.example.PartSource",
-                                   .ops = &source_ops};
+    static const omc_plugin one = {HEAD, .kind = OMC_SOURCE, .name = "java-source",
+                                   .classes = "com.example.JavaSource", .ops = &source_ops};
+    static const omc_plugin two = {HEAD, .kind = OMC_SOURCE, .name = "part-source",
+                                   .classes = "com.example.PartSource", .ops = &source_ops};
     static const omc_plugin *const ones[] = {&one, NULL}, *const twos[] = {&two, NULL};
     rc_refusal refusal = {.file = path, .part = true};
 
