@@ -206,15 +206,21 @@ static const char *reason(const rc_trial *trial)
 static void tell(rc_try *t, const rc_trial *trial)
 {
     const bool good = trial->moved && runs(trial);
+    const int64_t restarts = trial->seen.values[RC_TM_RESTARTS];
     const char *why = good ? "" : reason(trial);
     char count[32], wanted[32], of[48] = "";
 
     if (trial->records)
         (void)snprintf(of, sizeof of, " of %s", rc_format_count(trial->records, wanted));
-    rc_try_tell(t, good ? RC_VERDICT_OK : RC_VERDICT_FAIL, "run", trial->name,
-                "%s, %s%s records%s%.*s",
+    if (good && restarts)
+        why = "it had to be restarted, see the lines of the log above";
+    rc_try_tell(t,
+                !good      ? RC_VERDICT_FAIL
+                : restarts ? RC_VERDICT_WARN
+                           : RC_VERDICT_OK,
+                "run", trial->name, "%s, %s%s records%s%.*s",
                 trial->seen.known ? rc_state_name(trial->seen.state) : "not started",
-                rc_format_count(records_of(trial), count), good ? "" : of, good ? "" : ": ",
+                rc_format_count(records_of(trial), count), good ? "" : of, *why ? ": " : "",
                 (int)strcspn(why, "\n"), why);
     t->ran += good;
 }

@@ -97,7 +97,7 @@ def test_what_does_not_run_says_why_and_the_rest_runs(place):
     tick = {"connector.class": TICK, "connect.topicname": "t", "count": 5}
     result, said = attempt(place, "--set", "task.restart.max=1", "--patience", "30s", wanted={
         "good": {"config": tick, "records": 5}, "wrong": {**tick, "count": -1},
-        "broken": {**tick, "fault": "poll-throw"},
+        "broken": {"config": {**tick, "fault": "poll-throw"}, "records": 1},
         "typo": {**tick, "connector.class": "com.example.connectors.TickSorce"}})
     assert result.code == 1
     assert said["good"] == ("ok", "run", "RUNNING, 5 records")
