@@ -10,6 +10,8 @@
 #   Catch: test NAME            the CTest entry NAME, built as the target NAME
 #   Catch: show NAME [ARG...]   scripts/show/NAME.py with these arguments
 #   Catch: pytest FILE [ARG...] tests/integration/FILE
+#   Catch: java                 the Java host's unit tests
+#   Catch: java-pytest FILE [ARG...]  tests/integration/FILE, with the Java host of the copy
 #
 # The copy stays in build/mutants (or $MUTANTS_DIR), so that a second run builds little.
 set -euo pipefail
@@ -22,7 +24,7 @@ names=()
 for arg in "$@"; do
     case $arg in
     --quick) quick=yes ;;
-    -h | --help) sed -n '3,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '3,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) names+=("$arg") ;;
     esac
 done
@@ -49,7 +51,17 @@ head_of() { # NAME KEY
     sed -n "1,/^---/s/^$2: *//p" "$top/tests/mutants/$1.patch" | head -1
 }
 
+build_java() { # [--test]
+    bash "$tree/scripts/build-java-host.sh" "$@" "$tree/build/hosts/java" &&
+        bash "$tree/tests/hosts/java/build.sh" "$tree/build/hosts/example"
+}
+
 build() { # TARGET...
+    case " $* " in
+    *" java_host "*) build_java || return ;;
+    esac
+    set -- $(printf '%s\n' "$@" | grep -vx java_host)
+    [ $# -gt 0 ] || return 0
     cmake -G Ninja -S "$tree" -B "$tree/build/mutant" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
         -DRC_TESTS=ON >/dev/null && ninja -C "$tree/build/mutant" "$@"
 }
@@ -57,6 +69,8 @@ build() { # TARGET...
 target_of() { # CATCH
     case $1 in
     test\ *) echo "${1#test }" ;;
+    java) echo java_host ;;
+    java-pytest\ *) echo java_host rocketmq-connect ;;
     *) echo rocketmq-connect ;;
     esac
 }
@@ -80,6 +94,9 @@ run_test() { # CATCH; status 0 = the test passes
                 python3 "$top/scripts/show/${words[1]}.py" "${words[@]:2}" ;;
     pytest) RC_BUILD=$tree/build/mutant timeout 600 \
         python3 -m pytest -q "$top/tests/integration/${words[1]}" "${words[@]:2}" ;;
+    java) build_java --test ;;
+    java-pytest) RC_BUILD=$tree/build/mutant timeout 600 \
+        python3 -m pytest -q "$tree/tests/integration/${words[1]}" "${words[@]:2}" ;;
     *) echo "unknown Catch: $1"; return 0 ;;
     esac
 }

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "cli/cli.h"
+#include "config/options.h"
 
 typedef struct rc_cli_option {
     const char *name; /**< Long name without dashes. */
@@ -45,8 +46,8 @@ typedef struct rc_command {
 
 /** Tables of commands, one per file; each ends with a row whose name is NULL. */
 extern const rc_command rc_run_commands[], rc_standalone_commands[], rc_validate_commands[],
-    rc_connector_commands[], rc_plugin_commands[], rc_cluster_commands[], rc_member_commands[], rc_docs_commands[],
-    rc_help_commands[];
+    rc_connector_commands[], rc_plugin_commands[], rc_try_commands[], rc_cluster_commands[],
+    rc_member_commands[], rc_docs_commands[], rc_help_commands[];
 /** Command number `i` of all, in order of help, or NULL. */
 const rc_command *rc_command_at(size_t i);
 
@@ -55,6 +56,9 @@ const char *rc_args_get(const rc_args *args, const char *option);
 bool rc_args_has(const rc_args *args, const char *option);
 /** Value number `i` of an option that may be repeated, or NULL. */
 const char *rc_args_nth(const rc_args *args, const char *option, size_t i);
+
+/** Puts the pairs of all --set KEY=VALUE into `kv`. @return RC_EXIT_OK, or RC_EXIT_USAGE, told. */
+int rc_args_sets(const rc_args *args, rc_kv *kv);
 
 /** Says what is wrong with the arguments and where help is. @return RC_EXIT_USAGE */
 int rc_usage(const rc_args *args, const char *fmt, ...) OMC_PRINTF(2, 3);

@@ -16,8 +16,8 @@
 
 static const rc_command *const groups[] = {
     rc_run_commands,    rc_standalone_commands, rc_validate_commands, rc_connector_commands,
-    rc_plugin_commands, rc_cluster_commands,    rc_member_commands,   rc_docs_commands,
-    rc_help_commands,
+    rc_plugin_commands, rc_try_commands,        rc_cluster_commands,  rc_member_commands,
+    rc_docs_commands,   rc_help_commands,
 };
 
 const rc_command *rc_command_at(size_t i)
@@ -52,6 +52,20 @@ const char *rc_args_get(const rc_args *args, const char *option)
 bool rc_args_has(const rc_args *args, const char *option)
 {
     return rc_args_nth(args, option, 0) != NULL;
+}
+
+int rc_args_sets(const rc_args *args, rc_kv *kv)
+{
+    const char *pair;
+
+    for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++) {
+        const char *equals = strchr(pair, '=');
+
+        if (!equals || equals == pair)
+            return rc_usage(args, "--set '%s': expected KEY=VALUE, such as httpPort=8083", pair);
+        rc_kv_put(kv, omc_slice_of(pair, (size_t)(equals - pair)), omc_slice_str(equals + 1));
+    }
+    return RC_EXIT_OK;
 }
 
 int rc_usage(const rc_args *args, const char *fmt, ...)

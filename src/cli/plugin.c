@@ -3,6 +3,7 @@
  * `plugin ...`. Lists and descriptions come from a worker when one is named or answers, else from
  * what this program has built in and finds in --path: a user of `run` has no worker.
  */
+#include "base/diag.h"
 #include "cli/client.h"
 #include "cli/service.h"
 #include "host/serve.h"
@@ -11,12 +12,23 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static int local_registry(const rc_args *args, bool warn, rc_registry **ret, rc_error *err)
+/* With --path as a worker would: plugins of hosts too. */
+static int local_registry(const rc_args *args, bool warn, omc_arena *arena, rc_registry **ret,
+                          rc_error *err)
 {
+    const omc_keyvalue none = {0};
     rc_worker_config config = {0};
     const char *paths[RC_CLI_GIVEN_MAX];
+    rc_problems problems;
     size_t count = 0;
+    int r;
 
+    rc_diag_set_level(OMC_WARN); /* hosts that come and go are no news here */
+    rc_problems_init(&problems, arena);
+    r = rc_args_has(args, "path") ? rc_worker_config_parse(&none, arena, &config, &problems, err)
+                                  : 0;
+    if (r < 0)
+        return r;
     while ((paths[count] = rc_args_nth(args, "path", count))) {
         if (access(paths[count], R_OK) < 0)
             return rc_fail_errno(err, errno, "--path '%s'", paths[count]);
@@ -59,8 +71,9 @@ static json_t *local_refused(rc_registry *registry)
     rc_arena_init(&arena, 4 << 10);
     count = rc_registry_refusals(registry, &arena.pub, &refusals);
     for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "location", refusals[i].file,
-                                                    "error", refusals[i].why.msg));
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "location", refusals[i].file,
+                                                    "error", refusals[i].why.msg, "part",
+                                                    refusals[i].part));
     rc_arena_release(&arena);
     return list;
 }
@@ -78,10 +91,26 @@ static int worker_lists(const rc_client *client, json_t **plugins, json_t **refu
     return r;
 }
 
+static int local_lists(const rc_args *args, json_t **plugins, json_t **refused, rc_error *err)
+{
+    rc_registry *registry = NULL;
+    rc_arena arena;
+    int r;
+
+    rc_arena_init(&arena, 4 << 10);
+    r = local_registry(args, false, &arena.pub, &registry, err);
+    if (r == 0) {
+        *plugins = local_list(registry);
+        *refused = local_refused(registry);
+        rc_registry_free(registry);
+    }
+    rc_arena_release(&arena);
+    return r;
+}
+
 /* From the worker, or from this program when no worker was asked for and none answers. */
 static int get_lists(const rc_args *args, json_t **plugins, json_t **refused, rc_error *err)
 {
-    RC_AUTO(rc_registry) registry = NULL;
     rc_client client = {0};
     int r = rc_args_has(args, "path") ? -OMC_ECONNECT : rc_client_open(args, &client, err);
 
@@ -89,12 +118,7 @@ static int get_lists(const rc_args *args, json_t **plugins, json_t **refused, rc
         r = worker_lists(&client, plugins, refused, err);
     if (r == 0 || client.url_given)
         return r;
-    r = local_registry(args, false, &registry, err);
-    if (r < 0)
-        return r;
-    *plugins = local_list(registry);
-    *refused = local_refused(registry);
-    return 0;
+    return local_lists(args, plugins, refused, err);
 }
 
 static int print_lists(const json_t *plugins, const json_t *refused)
@@ -160,19 +184,15 @@ static const omc_plugin *find_any(rc_registry *registry, const char *name)
     return plugin;
 }
 
-static int run_describe(rc_args *args)
+static int describe(rc_registry *registry, const char *name)
 {
-    RC_AUTO(rc_registry) registry = NULL;
-    const omc_plugin *plugin;
+    const omc_plugin *plugin = find_any(registry, name);
     rc_buf out = RC_BUF(1 << 20);
     rc_error err = {0};
     int r;
 
-    if (local_registry(args, true, &registry, &err) < 0)
-        return rc_exit_print(&err);
-    plugin = find_any(registry, args->items[0]);
     if (!plugin) {
-        (void)rc_registry_connector(registry, args->items[0], &plugin, &err);
+        (void)rc_registry_connector(registry, name, &plugin, &err);
         return rc_exit_print(&err);
     }
     rc_buf_printf(&out, "%s %s, a %s. %s\n", plugin->name, plugin->version ? plugin->version : "",
@@ -190,9 +210,24 @@ static int run_describe(rc_args *args)
     return r;
 }
 
-#define PATH_OPTION                                                                      \
-    {                                                                                    \
-        "path", 'p', "PATH", "Folder or file (.so) to look in as well; may be repeated." \
+static int run_describe(rc_args *args)
+{
+    rc_registry *registry = NULL;
+    rc_error err = {0};
+    rc_arena arena;
+    int r;
+
+    rc_arena_init(&arena, 4 << 10);
+    r = local_registry(args, true, &arena.pub, &registry, &err);
+    r = r < 0 ? rc_exit_print(&err) : describe(registry, args->items[0]);
+    rc_registry_free(registry);
+    rc_arena_release(&arena);
+    return r;
+}
+
+#define PATH_OPTION                                                                \
+    {                                                                              \
+        "path", 'p', "PATH", "Folder or file to look in as well; may be repeated." \
     }
 
 static const rc_cli_option list_options[] = {PATH_OPTION, RC_CLIENT_OPTIONS, {0}};

@@ -72,10 +72,11 @@ bool rc_service_stopping(const rc_service *service)
 
 /* ---- opening (helper thread) ---------------------------------------------------------------- */
 
-static void warn_refused(void *arg, const char *file, const rc_error *why)
+static void warn_refused(void *arg, const rc_refusal *refusal)
 {
     (void)arg;
-    rc_warn("plugins", "'%s' is not loaded: %s", file, why->msg);
+    rc_warn("plugins", "'%s' is %s: %s", refusal->file,
+            refusal->part ? "loaded in part" : "not loaded", refusal->why.msg);
 }
 
 static const omc_plugin *isolate(void *arg, const omc_plugin *plugin, const char *location)
@@ -83,9 +84,10 @@ static const omc_plugin *isolate(void *arg, const omc_plugin *plugin, const char
     return rc_hosted_isolate(arg, plugin, location);
 }
 
-static int load_foreign(void *arg, const char *path, const omc_plugin *const **ret, rc_error *err)
+static int load_foreign(void *arg, const char *path, rc_refused_fn *refused, void *refused_arg,
+                        const omc_plugin *const **ret, rc_error *err)
 {
-    return rc_foreign_load(arg, path, ret, err);
+    return rc_foreign_load(arg, path, refused, refused_arg, ret, err);
 }
 
 static void free_hosts(void *arg)

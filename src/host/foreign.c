@@ -16,6 +16,7 @@
 #include <utlist.h>
 
 #define PLUGINS_MAX 10000
+#define DEPTH_MAX 3
 
 /* ---- what is ours --------------------------------------------------------------------------- */
 
@@ -36,15 +37,52 @@ static bool is_manifest(const char *path)
     return ends_with(path, "/" RC_MANIFEST_NAME);
 }
 
-/* A folder that holds archives is one place with one class loader. */
-static bool holds_archives(const char *path)
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* What a folder holds itself. */
+typedef struct holdings {
+    bool archives, native, manifest, folders;
+} holdings;
+
+static holdings look_into(const char *path)
 {
     DIR *dir = opendir(path);
     const struct dirent *d;
-    bool found = false;
+    holdings h = {0};
 
-    while (dir && !found && (d = readdir(dir)))
-        found = is_archive(d->d_name);
+    while (dir && (d = readdir(dir))) {
+        h.archives |= is_archive(d->d_name);
+        h.native |= ends_with(d->d_name, ".so");
+        h.manifest |= strcmp(d->d_name, RC_MANIFEST_NAME) == 0;
+        h.folders |= d->d_type != DT_REG;
+    }
+    if (dir)
+        (void)closedir(dir);
+    return h;
+}
+
+/* A folder that holds archives, itself or in folders below (NAME/lib/X.jar), is one place with one
+ * class loader. One with a manifest or native plugins is theirs with all that is below. */
+static bool holds_archives(const char *path, int depth)
+{
+    const holdings h = look_into(path);
+    const struct dirent *d;
+    bool found = false;
+    DIR *dir;
+
+    if (h.manifest || h.archives || h.native || !h.folders || depth == DEPTH_MAX)
+        return h.archives && !h.manifest;
+    dir = opendir(path);
+    while (dir && !found && (d = readdir(dir))) {
+        RC_AUTO_FREE char *child = rc_path_join(path, d->d_name);
+
+        found = d->d_name[0] != '.' && is_folder(child) && holds_archives(child, depth + 1);
+    }
     if (dir)
         (void)closedir(dir);
     return found;
@@ -52,11 +90,7 @@ static bool holds_archives(const char *path)
 
 bool rc_foreign_wants(const char *path)
 {
-    struct stat st;
-
-    if (is_manifest(path) || is_archive(path))
-        return true;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && holds_archives(path);
+    return is_manifest(path) || is_archive(path) || (is_folder(path) && holds_archives(path, 0));
 }
 
 /* ---- places --------------------------------------------------------------------------------- */
@@ -177,28 +211,35 @@ const omc_plugin *rc_foreign_plugin(rc_hosts *hosts, rc_foreign_place *place,
 
 /* ---- asking a host -------------------------------------------------------------------------- */
 
-static void warn_refused(rc_wire_in *in)
+/* What the host could not use. When that is all there is, the first of it is the reason. */
+static int read_refused(const rc_foreign_place *place, rc_wire_in *in, rc_error *err)
 {
     uint32_t count = rc_in_count(in, 24, PLUGINS_MAX);
+    bool nothing = place->count == 0;
 
     for (uint32_t i = 0; i < count && !in->fault; i++) {
-        const char *path = rc_in_name(in, 4096);
+        rc_refusal refusal = {.file = rc_in_name(in, 4096), .part = true};
         rc_wire_error error;
-        rc_error err;
 
         rc_in_error(in, &error);
         if (in->fault)
             break;
-        rc_wire_error_take(&error, &err);
-        rc_warn("plugins", "%s: %s", path, err.msg);
+        rc_wire_error_take(&error, &refusal.why);
+        if (nothing && err->code == 0)
+            *err = refusal.why;
+        else
+            place->refused(place->refused_arg, &refusal);
     }
+    return err->code ? -err->code : 0;
 }
 
 static int read_plugins(rc_hosts *hosts, rc_foreign_place *place, const rc_frame *reply,
                         rc_error *err)
 {
+    rc_error why = {0};
     rc_wire_in in;
     uint32_t count;
+    int r;
 
     rc_in_init(&in, rc_frame_payload(reply), &place->arena.pub);
     count = rc_in_count(&in, 4, PLUGINS_MAX);
@@ -212,11 +253,15 @@ static int read_plugins(rc_hosts *hosts, rc_foreign_place *place, const rc_frame
         if (plugin)
             place->plugins[place->count++] = plugin;
     }
-    warn_refused(&in);
+    r = read_refused(place, &in, &why);
     if (in.fault)
         return rc_fail(err, OMC_EFORMAT, "the host's reply to SCAN is broken: %s", in.fault);
+    if (r < 0) {
+        *err = why;
+        return r;
+    }
     if (place->count == 0)
-        return rc_fail(err, OMC_EINVAL, "has no connector, transform, predicate or converter");
+        return rc_fail(err, OMC_ENOTFOUND, "has no connector, transform, predicate or converter");
     return 0;
 }
 
@@ -249,11 +294,14 @@ int rc_foreign_scan(rc_hosts *hosts, rc_foreign_place *place, const char *path, 
 
 /* ---- loading -------------------------------------------------------------------------------- */
 
-int rc_foreign_load(rc_hosts *hosts, const char *path, const omc_plugin *const **ret, rc_error *err)
+int rc_foreign_load(rc_hosts *hosts, const char *path, rc_refused_fn *refused, void *refused_arg,
+                    const omc_plugin *const **ret, rc_error *err)
 {
     rc_foreign_place *place = rc_calloc(1, sizeof *place);
     int r;
 
+    place->refused = refused;
+    place->refused_arg = refused_arg;
     rc_arena_init(&place->arena, 4096);
     if (is_manifest(path)) {
         r = rc_foreign_manifest(hosts, place, path, err);

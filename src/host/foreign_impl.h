@@ -14,6 +14,8 @@ typedef struct rc_foreign_place {
     const rc_launcher *scanner; /* who is asked; hosts->java is shared by many places */
     const omc_plugin **plugins; /* NULL-terminated */
     size_t count;
+    rc_refused_fn *refused; /* of the load that is under way */
+    void *refused_arg;
 } rc_foreign_place;
 
 /* The plugin that was told of; NULL for kinds that are not known. */

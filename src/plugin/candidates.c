@@ -3,6 +3,7 @@
  * Which files `pluginPaths` means. A file stands for itself. In a folder, and in folders directly
  * in it, every `NAME.so` is a plugin; `lib*.so` are libraries that plugins bring along. Archives of
  * Java and manifests (connector.json) are plugins of hosts; a folder of archives is one plugin.
+ * Packed folders are named too, to be refused with a word.
  */
 #include "plugin/registry_impl.h"
 
@@ -26,17 +27,30 @@ static bool is_plugin_name(const char *name)
         return strncmp(name, "lib", 3) != 0;
     if (strcmp(name, "connector.json") == 0)
         return true;
-    return ends_with(name, ".jar") || ends_with(name, ".zip");
+    return ends_with(name, ".jar") || ends_with(name, ".zip") || ends_with(name, ".tar.gz") ||
+           ends_with(name, ".tgz") || ends_with(name, ".tar");
 }
 
-/** Adds the real path of a file, so that one file under two names is loaded once. */
+/** The real folder of a path and its name there. NULL when it went away. */
+static char *in_real_folder(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    RC_AUTO_FREE char *folder =
+        name ? rc_format("%.*s", (int)RC_MAX(name - path, (ptrdiff_t)1), path) : rc_strdup(".");
+    RC_AUTO_FREE char *real = realpath(folder, NULL);
+
+    return real ? rc_path_join(real, name ? name + 1 : path) : NULL;
+}
+
+/** Adds the real path of a file, so that one file under two names is loaded once. What is not
+ *  native keeps its name: what lies beside a link belongs to it. */
 static void add_file(rc_candidates *c, const char *path)
 {
     char *real;
 
     if (c->count > RC_SCAN_FILES_MAX)
         return;
-    real = realpath(path, NULL);
+    real = c->wants && c->wants(path) ? in_real_folder(path) : realpath(path, NULL);
     if (!real)
         return; /* It went away since it was listed. */
     if (c->count == c->cap) {

@@ -18,6 +18,14 @@
 
 typedef struct rc_registry rc_registry;
 
+/** A file or folder of plugins that cannot be used. */
+typedef struct rc_refusal {
+    const char *file;
+    rc_error why; /**< Continues "<file> ...". */
+    bool part;    /**< Only something in it, which `why` names; the rest is in use. */
+} rc_refusal;
+typedef void rc_refused_fn(void *arg, const rc_refusal *refusal);
+
 /** Plugins that run in other processes: the room above knows how. */
 typedef struct rc_foreign {
     void *arg;
@@ -26,8 +34,10 @@ typedef struct rc_foreign {
     const omc_plugin *(*isolate)(void *arg, const omc_plugin *plugin, const char *location);
     /** Whether a file or folder holds plugins that are not native. */
     bool (*wants)(const char *path);
-    /** These plugins, NULL-terminated; live as long as `arg`. One scan at a time. */
-    int (*load)(void *arg, const char *path, const omc_plugin *const **ret, rc_error *err);
+    /** These plugins, NULL-terminated; live as long as `arg`. One scan at a time. What of the path
+     *  cannot be used is told to `refused`. -OMC_ENOTFOUND: it may be a library of others. */
+    int (*load)(void *arg, const char *path, rc_refused_fn *refused, void *refused_arg,
+                const omc_plugin *const **ret, rc_error *err);
     void (*free)(void *arg); /**< Called by rc_registry_free(). */
 } rc_foreign;
 
@@ -44,12 +54,11 @@ int rc_registry_new(const rc_registry_config *config, rc_registry **ret, rc_erro
 void rc_registry_free(rc_registry *registry);
 
 /**
- * Scans the paths (again). A file that cannot be used does not stop the scan.
- * @return number of files refused; each is reported by `refused` (may be NULL) with file and
- *         reason (which continues "<file> ..."), and kept for rc_registry_refusals(). A path that
- * does not exist is -OMC_ENOTFOUND.
+ * Scans the paths (again). A file that cannot be used does not stop the scan. An archive without
+ * plugins is no refusal beside one with plugins: it is a library.
+ * @return number of refusals; each is reported by `refused` (may be NULL) and kept for
+ *         rc_registry_refusals(). A path that does not exist is -OMC_ENOTFOUND.
  */
-typedef void rc_refused_fn(void *arg, const char *file, const rc_error *why);
 int rc_registry_scan(rc_registry *registry, rc_refused_fn *refused, void *arg, rc_error *err);
 
 /**
@@ -73,10 +82,6 @@ typedef struct rc_plugin_info {
 /** Sorted: sinks, sources, transforms, predicates, converters; by class name within. */
 size_t rc_registry_list(rc_registry *registry, omc_arena *arena, const rc_plugin_info **ret);
 
-typedef struct rc_refusal {
-    const char *file;
-    rc_error why;
-} rc_refusal;
 size_t rc_registry_refusals(rc_registry *registry, omc_arena *arena, const rc_refusal **ret);
 
 /** First Java class of a plugin, or its name when it has none (what compatible routes show). */

@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#define REFUSALS_MAX 10000
+
 typedef struct scan {
     rc_registry *registry;
     rc_refusal *refusals;
@@ -23,14 +25,15 @@ static bool ends_with(const char *text, const char *end)
     return n > m && strcmp(text + n - m, end) == 0;
 }
 
-static void refuse(scan *s, const char *path, const rc_error *why)
+static void refuse(void *arg, const rc_refusal *refusal)
 {
-    rc_refusal *refusal;
+    scan *s = arg;
 
+    if (s->refusal_count >= REFUSALS_MAX)
+        return;
     s->refusals = rc_realloc(s->refusals, (s->refusal_count + 1) * sizeof *s->refusals);
-    refusal = &s->refusals[s->refusal_count++];
-    refusal->file = rc_strdup(path);
-    refusal->why = *why;
+    s->refusals[s->refusal_count] = *refusal;
+    s->refusals[s->refusal_count++].file = rc_strdup(refusal->file);
 }
 
 static rc_plugin_file *find_file(const rc_registry *registry, const char *path)
@@ -59,6 +62,8 @@ static int check_file(const char *path, bool foreign, struct stat *st, rc_error 
     if (ends_with(path, ".jar") || ends_with(path, ".zip") || ends_with(path, ".class"))
         return rc_fail(err, OMC_EUNSUPPORTED,
                        "Java plugins need a worker: this command only knows native plugins");
+    if (ends_with(path, ".tar.gz") || ends_with(path, ".tgz") || ends_with(path, ".tar"))
+        return rc_fail(err, OMC_EUNSUPPORTED, "is packed: unpack it into a folder of its own");
     return 0;
 }
 
@@ -87,19 +92,19 @@ static bool is_foreign(const rc_registry *registry, const char *path)
 
 /** An archive may hold classes that stand for native connectors here, or that came before: those
  *  stay what they are, the others of the archive are usable. */
-static void drop_taken(const rc_registry *registry, rc_plugin_file *file)
+static void drop_taken(scan *s, rc_plugin_file *file)
 {
     rc_loaded *latest = &file->latest;
     size_t kept = 0;
 
     for (size_t i = 0; i < latest->count; i++) {
-        rc_error why = {0};
+        rc_refusal taken = {.file = file->path, .part = true};
 
         latest->entries[kept] = latest->entries[i];
-        if (check_names(registry, file, latest->entries, kept + 1, &why) == 0)
+        if (check_names(s->registry, file, latest->entries, kept + 1, &taken.why) == 0)
             kept++;
         else
-            rc_info("plugins", "%s: %s", file->path, why.msg);
+            refuse(s, &taken);
     }
     latest->count = kept;
 }
@@ -116,13 +121,14 @@ static rc_plugin_file *add_known(rc_registry *registry, const char *path)
 }
 
 /** Plugins of another room, checked like those of a library. */
-static int load_foreign(rc_registry *registry, const char *path, const struct stat *now,
-                        rc_plugin_file *known, rc_error *err)
+static int load_foreign(scan *s, const char *path, const struct stat *now, rc_plugin_file *known,
+                        rc_error *err)
 {
+    rc_registry *registry = s->registry;
     RC_AUTO_FREE rc_checked_plugin *checked = NULL;
     const omc_plugin *const *given;
     size_t count = 0;
-    int r = registry->foreign.load(registry->foreign.arg, path, &given, err);
+    int r = registry->foreign.load(registry->foreign.arg, path, refuse, s, &given, err);
 
     while (r == 0 && given[count])
         count++;
@@ -138,9 +144,10 @@ static int load_foreign(rc_registry *registry, const char *path, const struct st
 }
 
 /** Probes and loads the file as it is now into `known->latest`. */
-static int load(rc_registry *registry, const char *path, const struct stat *now,
-                rc_plugin_file **known, rc_error *err)
+static int load(scan *s, const char *path, const struct stat *now, rc_plugin_file **known,
+                rc_error *err)
 {
+    rc_registry *registry = s->registry;
     rc_library library = {0};
     struct stat after;
     int r;
@@ -148,7 +155,7 @@ static int load(rc_registry *registry, const char *path, const struct stat *now,
     if (is_foreign(registry, path)) {
         if (!*known)
             *known = add_known(registry, path);
-        return load_foreign(registry, path, now, *known, err);
+        return load_foreign(s, path, now, *known, err);
     }
     r = rc_plugin_probe(registry->self, path, registry->probe_timeout_ms, err);
 
@@ -171,8 +178,9 @@ static int load(rc_registry *registry, const char *path, const struct stat *now,
 }
 
 /** Loads a file unless that was done, and shows its names unless others have them. */
-static int update(rc_registry *registry, const char *path, rc_plugin_file *known, rc_error *err)
+static int update(scan *s, const char *path, rc_plugin_file *known, rc_error *err)
 {
+    rc_registry *registry = s->registry;
     struct stat now;
     bool foreign = is_foreign(registry, path);
     int r = check_file(path, foreign, &now, err);
@@ -181,11 +189,11 @@ static int update(rc_registry *registry, const char *path, rc_plugin_file *known
         return r;
     /* What a host says may change without its file: a folder of archives keeps its time. */
     if (foreign || !known || !same_file(&known->latest.id, &now))
-        r = load(registry, path, &now, &known, err);
+        r = load(s, path, &now, &known, err);
     if (r < 0 || (!known->gone && known->shown.entries == known->latest.entries))
         return r;
     if (foreign)
-        drop_taken(registry, known);
+        drop_taken(s, known);
     r = check_names(registry, known, known->latest.entries, known->latest.count, err);
     if (r < 0)
         return r;
@@ -210,13 +218,49 @@ static void load_one(scan *s, const char *path)
 {
     rc_plugin_file *known = find_file(s->registry, path);
     bool in_use = known && !known->gone;
-    rc_error why = {0};
+    rc_refusal refusal = {.file = path};
+    rc_error *why = &refusal.why;
 
-    if (update(s->registry, path, known, &why) == 0)
+    if (update(s, path, known, why) == 0)
         return;
     if (in_use)
-        (void)rc_wrap(&why, -why.code, "the state loaded before stays in use; the new one");
-    refuse(s, path, &why);
+        (void)rc_wrap(why, -why->code, "the state loaded before stays in use; the new one");
+    refuse(s, &refusal);
+}
+
+static bool same_folder(const char *a, const char *b)
+{
+    const char *name_a = strrchr(a, '/'), *name_b = strrchr(b, '/');
+
+    return name_a && name_b && name_a - a == name_b - b && !memcmp(a, b, (size_t)(name_a - a));
+}
+
+/** A library that lies beside plugins is no plugin, and nothing to be told. */
+static bool is_library(const rc_registry *registry, const rc_refusal *refusal)
+{
+    if (refusal->why.code != OMC_ENOTFOUND || refusal->part)
+        return false;
+    for (const rc_plugin_file *f = registry->files; f; f = f->next)
+        if (!f->gone && f->shown.count && same_folder(f->path, refusal->file))
+            return true;
+    return false;
+}
+
+static void drop_libraries(scan *s)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->refusal_count; i++) {
+        rc_refusal *refusal = &s->refusals[i];
+
+        if (is_library(s->registry, refusal)) {
+            rc_debug("plugins", "'%s' is a library", refusal->file);
+            free((char *)(uintptr_t)refusal->file);
+        } else {
+            s->refusals[kept++] = *refusal;
+        }
+    }
+    s->refusal_count = kept;
 }
 
 static int missing_error(const rc_candidates *candidates, rc_error *err)
@@ -248,25 +292,29 @@ int rc_registry_scan(rc_registry *registry, rc_refused_fn *refused, void *arg, r
     for (size_t i = 0; i < candidates.count && i < RC_SCAN_FILES_MAX; i++)
         load_one(&s, candidates.files[i]);
     if (candidates.count > RC_SCAN_FILES_MAX) {
-        rc_error why = {0};
+        rc_refusal rest = {.file = candidates.files[RC_SCAN_FILES_MAX]};
 
-        (void)rc_fail(&why, OMC_EINVAL, "more than %d files in pluginPaths: the rest is not loaded",
+        (void)rc_fail(&rest.why, OMC_EINVAL,
+                      "more than %d files in pluginPaths: the rest is not loaded",
                       RC_SCAN_FILES_MAX);
-        refuse(&s, candidates.files[RC_SCAN_FILES_MAX], &why);
+        refuse(&s, &rest);
     }
+    drop_libraries(&s);
     r = missing_error(&candidates, err);
     if (r == 0)
         r = (int)s.refusal_count;
 
     /* Reported from a copy, since another scan may replace the view while the caller prints. */
     report = rc_calloc(s.refusal_count + 1, sizeof *report);
-    for (size_t i = 0; i < s.refusal_count; i++)
-        report[i] = (rc_refusal){rc_strdup(s.refusals[i].file), s.refusals[i].why};
+    for (size_t i = 0; i < s.refusal_count; i++) {
+        report[i] = s.refusals[i];
+        report[i].file = rc_strdup(s.refusals[i].file);
+    }
     rc_registry_publish(registry, rc_registry_build(registry, s.refusals, s.refusal_count));
     (void)pthread_mutex_unlock(&registry->scan_mu);
     for (size_t i = 0; i < s.refusal_count; i++) {
         if (refused)
-            refused(arg, report[i].file, &report[i].why);
+            refused(arg, &report[i]);
         free((char *)(uintptr_t)report[i].file);
     }
     free(report);

@@ -91,7 +91,8 @@ size_t rc_registry_refusals(rc_registry *registry, omc_arena *arena, const rc_re
     for (size_t i = 0; i < count; i++) {
         const rc_refusal *from = &registry->view->refusals[i];
 
-        list[i] = (rc_refusal){omc_copy(arena, from->file, strlen(from->file)), from->why};
+        list[i] = *from;
+        list[i].file = omc_copy(arena, from->file, strlen(from->file));
     }
     (void)pthread_rwlock_unlock(&registry->lock);
     *ret = list;

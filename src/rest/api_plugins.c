@@ -20,8 +20,9 @@ static const char *kafka_kind(unsigned kind)
     }
 }
 
-/* Files of pluginPaths that were not loaded. Kafka Connect has no such list, so it is one of its
- * own: clients that read the plugins do not meet entries without a class. */
+/* Files of pluginPaths that were not loaded, or not all of them ("part"). Kafka Connect has no such
+ * list, so it is one of its own: clients that read the plugins do not meet entries without a class.
+ */
 static void answer_refused(exchange *ex)
 {
     const rc_refusal *refusals;
@@ -30,9 +31,10 @@ static void answer_refused(exchange *ex)
     json_t *all = json_array();
 
     for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(all,
-                                    json_pack("{s:o,s:o}", "location", view_str(refusals[i].file),
-                                              "error", view_str(refusals[i].why.msg)));
+        (void)json_array_append_new(all, json_pack("{s:o,s:o,s:b}", "location",
+                                                   view_str(refusals[i].file), "error",
+                                                   view_str(refusals[i].why.msg), "part",
+                                                   refusals[i].part));
     answer_json(&ex->answer, 200, all);
 }
 

@@ -112,7 +112,7 @@ static const route routes[] = {
      NULL, "The same for a task."},
     {REST_GET, "/api/v1/connector-plugins", api_plugins, ROUTE_API, ROUTE_WORKER,
      "connectorsOnly=false: transforms, predicates and converters too; refused=true: instead, the "
-     "files that were not loaded, and why", NULL,
+     "files that were not loaded, and why (part: the rest of the file is in use)", NULL,
      "The plugins of this worker."},
     {REST_GET, "/api/v1/connector-plugins/{plugin}/config", api_plugin_config, ROUTE_API,
      ROUTE_WORKER, NULL, NULL, "Keys of a plugin (Kafka's ConfigKeyInfo)."},

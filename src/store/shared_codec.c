@@ -147,7 +147,7 @@ static void put_body(rc_buf *out, const rc_shared_record *record)
         put_state(out, record);
         break;
     case RC_SHARED_NONE:
-        RC_ASSERT(!"a record of no kind");
+        RC_ASSERT(record->kind != RC_SHARED_NONE);
     }
     rc_buf_str(out, "}}");
 }

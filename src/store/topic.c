@@ -433,9 +433,8 @@ static rc_topic_store *make(const rc_topic_store_config *config)
 static int load(const rc_topic_store *store, rc_shared *file, omc_arena *arena, rc_snapshot *ret,
                 rc_error *err)
 {
-    int r = store->config.snapshot
-                ? rc_snapshot_load(store->config.snapshot, file, arena, ret, err)
-                : 0;
+    int r = store->config.snapshot ? rc_snapshot_load(store->config.snapshot, file, arena, ret, err)
+                                   : 0;
 
     if (r == -OMC_ENOTFOUND) {
         *err = (rc_error){0};

@@ -210,10 +210,11 @@ void rc_generation_stop(rc_call *call)
     gen->started = false;
 }
 
-static void refused(void *arg, const char *file, const rc_error *why)
+static void refused(void *arg, const rc_refusal *refusal)
 {
     (void)arg;
-    rc_warn("plugins", "%s: %s", file, why->msg);
+    rc_warn("plugins", "'%s' is %s: %s", refusal->file,
+            refusal->part ? "loaded in part" : "not loaded", refusal->why.msg);
 }
 
 /* A scan probes files in child processes, which may take seconds: not for the control thread. */

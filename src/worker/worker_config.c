@@ -60,7 +60,7 @@ static const omc_option rows[] = {
            "Folder of the worker's own files (state.db, log/). Default: connectorStore in the "
            "home folder."),
     OPTION("pluginPaths", LIST, NULL, plugin_paths,
-           "Folders and files to load connectors (.so) from."),
+           "Folders and files to load connectors from: .so, .jar, folders of jars, connector.json."),
     OPTION("keyConverter", CLASS, JAVA_STRING_CONVERTER, key_converter,
            "Converter of record keys, for connectors without key.converter."),
     OPTION("valueConverter", CLASS, JAVA_STRING_CONVERTER, value_converter,

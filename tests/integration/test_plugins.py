@@ -108,3 +108,22 @@ def test_probe_shows_what_is_in_a_file(cli):
     assert result.code == 0 and "template-source" in result.out
     result = cli("plugin", "probe", BUILD / "no-such.so")
     assert result.code != 0 and "no-such.so" in result.out + result.err
+
+
+def test_a_folder_of_native_plugins_is_tried(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / "broken.so").write_text("no library")
+    (tmp_path / "trouble.so").symlink_to(TROUBLE)
+    (tmp_path / "good.properties").write_text(
+        "connector.class=trouble-source\nconnect.topicname=t\ncount=50\n")
+    (tmp_path / "bad.properties").write_text(
+        "connector.class=trouble-source\nconnect.topicname=t\nfail=poll\nfail.times=-1\n"
+        "fail.fatal=true\nfail.text=no luck today\n")
+    result = cli("plugin", "try", tmp_path, "--stay", "0s", "--run", tmp_path / "good.properties",
+                 "--run", tmp_path / "bad.properties")
+    assert result.code == 1
+    for words in (f"FAIL  file       {tmp_path}/broken.so: ", "ok    source     ",
+                  "ok    run        good: FINISHED, 50 records\n", "FAIL  run        bad: FAILED, ",
+                  "no luck today", "1 of 2 connectors run, 0 warnings, 2 failures"):
+        assert words in result.out, result
+    assert not list(tmp_path.glob("plugin-try-*")), "its state is removed"

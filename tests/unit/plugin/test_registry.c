@@ -102,12 +102,13 @@ static void install(const fixture *f, const char *name, const char *as)
     assert_int_equal(system(command), 0);
 }
 
-static void count_refusal(void *arg, const char *file, const rc_error *why)
+static void count_refusal(void *arg, const rc_refusal *refused)
 {
+    const char *why = refused->why.msg;
     fixture *f = arg;
 
-    if (strncmp(file, f->dir, strlen(f->dir)) != 0 || strstr(why->msg, f->dir) == why->msg)
-        fail_msg("'%s' refused: '%s'", file, why->msg);
+    if (strncmp(refused->file, f->dir, strlen(f->dir)) != 0 || strstr(why, f->dir) == why)
+        fail_msg("'%s' refused: '%s'", refused->file, why);
     f->reported++;
 }
 
@@ -216,6 +217,7 @@ static void java_and_garbage_are_refused(void **state)
         {"b.zip", "PK", "Java plugins need a worker"},
         {"c.so", "this is no library at all", "no shared library for this machine"},
         {"d.so", "", "no shared library for this machine"},
+        {"e.tar.gz", "", "is packed: unpack it into a folder of its own"},
     };
     fixture *f = *state;
 
@@ -234,6 +236,123 @@ static void java_and_garbage_are_refused(void **state)
         assert_int_equal(unlink(path), 0);
     }
     assert_int_equal(scan(f), 0);
+}
+
+/* ---- plugins of hosts ----------------------------------------------------------------------- */
+
+static bool is_jar(const char *path)
+{
+    return strstr(path, ".jar") != NULL;
+}
+
+/* By the file's name: java-NAME.jar has a plugin, part.jar one and something that cannot be used,
+ * all others are libraries. */
+static int load_jar(void *arg, const char *path, rc_refused_fn *refused, void *refused_arg,
+                    const omc_plugin *const **ret, rc_error *err)
+{
+    static const omc_plugin one = {HEAD, .kind = OMC_SOURCE, .name = "java-source",
+                                   .classes = "com.example.JavaSource", .ops = &source_ops};
+    static const omc_plugin two = {HEAD, .kind = OMC_SOURCE, .name = "part-source",
+                                   .classes = "com.example.PartSource", .ops = &source_ops};
+    static const omc_plugin *const ones[] = {&one, NULL}, *const twos[] = {&two, NULL};
+    rc_refusal refusal = {.file = path, .part = true};
+
+    (void)arg;
+    *ret = ones;
+    if (strstr(path, "/java-"))
+        return 0;
+    *ret = twos;
+    if (!strstr(path, "/part.jar"))
+        return rc_fail(err, OMC_ENOTFOUND, "has no plugin");
+    (void)rc_fail(&refusal.why, OMC_EINVAL, "com.example.Other needs more");
+    refused(refused_arg, &refusal);
+    return 0;
+}
+
+static void touch(const fixture *f, const char *name)
+{
+    RC_AUTO_FREE char *path = rc_format("%s/%s", f->dir, name);
+    FILE *out = fopen(path, "w");
+
+    assert_non_null(out);
+    (void)fclose(out);
+}
+
+/* The registry of the fixture, with plugins of a host. */
+static void with_jars(fixture *f)
+{
+    const char *paths[2] = {f->dir, NULL};
+    const rc_registry_config config = {.builtin = builtin,
+                                       .paths = paths,
+                                       .self = PROBE_DRIVER,
+                                       .foreign = {.wants = is_jar, .load = load_jar}};
+    rc_error err = {0};
+
+    rc_registry_free(f->registry);
+    assert_int_equal(rc_registry_new(&config, &f->registry, &err), 0);
+}
+
+static void libraries_beside_a_plugin_are_no_refusals(void **state)
+{
+    fixture *f = *state;
+
+    with_jars(f);
+    touch(f, "lib.jar");
+    assert_int_equal(scan(f), 1);
+    assert_non_null(strstr(refusal(f).msg, "has no plugin"));
+    touch(f, "java-a.jar");
+    assert_int_equal(scan(f), 0);
+    assert_non_null(rc_registry_find(f->registry, OMC_SOURCE, "com.example.JavaSource"));
+}
+
+static void what_a_place_cannot_use_is_told_beside_its_plugins(void **state)
+{
+    fixture *f = *state;
+    const rc_refusal *list = NULL;
+
+    with_jars(f);
+    touch(f, "part.jar");
+    assert_int_equal(scan(f), 1);
+    assert_int_equal(rc_registry_refusals(f->registry, &f->arena.pub, &list), 1);
+    assert_true(list[0].part);
+    assert_string_equal(list[0].why.msg, "com.example.Other needs more");
+    assert_non_null(rc_registry_find(f->registry, OMC_SOURCE, "part-source"));
+}
+
+static void a_class_that_is_there_twice_is_told(void **state)
+{
+    fixture *f = *state;
+    const rc_refusal *list = NULL;
+
+    with_jars(f);
+    touch(f, "java-a.jar");
+    touch(f, "java-b.jar");
+    assert_int_equal(scan(f), 1);
+    assert_int_equal(rc_registry_refusals(f->registry, &f->arena.pub, &list), 1);
+    assert_non_null(strstr(list[0].file, "java-b.jar"));
+    assert_non_null(strstr(list[0].why.msg, "is already taken by source java-source"));
+}
+
+/** What lies beside a link belongs to it, not what lies beside its target. */
+static void a_link_to_an_archive_keeps_its_name(void **state)
+{
+    fixture *f = *state;
+    const rc_plugin_info *infos;
+    RC_AUTO_FREE char *link = rc_format("%s/java-link.jar", f->dir);
+    size_t count;
+
+    with_jars(f);
+    assert_int_equal(symlink("/dev/null", link), 0); /* no file: not looked at */
+    assert_int_equal(scan(f), 0);
+    assert_int_equal(unlink(link), 0);
+    touch(f, ".target");
+    assert_int_equal(symlink(".target", link), 0);
+    assert_int_equal(scan(f), 0);
+    count = rc_registry_list(f->registry, &f->arena.pub, &infos);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(infos[i].plugin->name, "java-source"))
+            assert_string_equal(infos[i].location, link);
+    assert_non_null(rc_registry_find(f->registry, OMC_SOURCE, "java-source"));
 }
 
 static void missing_path_is_an_error(void **state)
@@ -570,6 +689,10 @@ int main(void)
         CASE(refusals_say_why),
         CASE(hang_is_cut_off),
         CASE(java_and_garbage_are_refused),
+        CASE(libraries_beside_a_plugin_are_no_refusals),
+        CASE(what_a_place_cannot_use_is_told_beside_its_plugins),
+        CASE(a_class_that_is_there_twice_is_told),
+        CASE(a_link_to_an_archive_keeps_its_name),
         CASE(missing_path_is_an_error),
         CASE(prober_that_cannot_run),
         CASE(good_file_loads_with_all_it_has),

@@ -112,10 +112,18 @@ static void tune(world *w)
     w->config.log_queues = 4;
 }
 
+static void is_stored(void *arg, int result, const rc_stored_connector *now, const rc_error *why)
+{
+    (void)now;
+    if (result < 0)
+        fail_msg("%s", why->msg);
+    *(bool *)arg = true;
+}
+
 static void put_stored(void *arg, const char *name, const char *const *texts)
 {
     ruled *r = arg;
-    rc_stored_connector stored;
+    bool stored = false;
     rc_arena arena;
     rc_kv kv;
 
@@ -126,8 +134,8 @@ static void put_stored(void *arg, const char *name, const char *const *texts)
 
         rc_kv_put(&kv, omc_slice_of(*texts, (size_t)(eq - *texts)), omc_slice_str(eq + 1));
     }
-    OK(rc_store_put(r->store, name, rc_kv_done(&kv), -1, RC_TARGET_STARTED, &stored, &arena.pub,
-                    &err));
+    rc_store_put(r->store, name, rc_kv_done(&kv), -1, RC_TARGET_STARTED, is_stored, &stored);
+    assert_true(stored); /* A store in memory answers at once. */
     rc_arena_release(&arena);
 }
 
@@ -148,7 +156,7 @@ static void begin(world *w, ruled *r, uint64_t incarnation)
 
     (void)pthread_mutex_init(&r->mu, NULL);
     r->incarnation = incarnation;
-    r->ruler = (rc_ruler){rc_memory_book_of(w->book), take_report, r};
+    r->ruler = (rc_ruler){.book = rc_memory_book_of(w->book), .report = take_report, .arg = r};
     OK(rc_rocketmq_open(&log, &r->log, &err));
     setup.log = r->log;
     OK(rc_worker_start(&setup, &r->worker, &err));

@@ -134,8 +134,10 @@ static void late_close(rc_store *base)
     free(s);
 }
 
-static const rc_store_ops late_ops = {
-    .close = late_close, .each = late_each, .submit = late_submit, .watch = late_watch};
+static const rc_store_ops late_ops = {.close = late_close,
+                                      .each = late_each,
+                                      .submit = late_submit,
+                                      .watch = late_watch};
 
 /* So that tests may make up keys. */
 static void lenient(rc_worker_config *config)
@@ -182,8 +184,8 @@ static void other_puts(late_store *s, const char *name, const char *key, const c
     omc_keyvalue kv = {RC_COUNT(pairs), pairs};
 
     pthread_mutex_lock(&s->mu);
-    assert_int_equal(
-        store_put_now(s->inner, name, &kv, -1, RC_TARGET_STARTED, NULL, NULL, NULL), 0);
+    assert_int_equal(store_put_now(s->inner, name, &kv, -1, RC_TARGET_STARTED, NULL, NULL, NULL),
+                     0);
     pthread_mutex_unlock(&s->mu);
 }
 
@@ -215,8 +217,10 @@ static void keep_view(const rc_reply *reply, void *arg)
 static view look(toy_rig *rig, const char *name)
 {
     view v = {0};
-    const rc_request request = {
-        .kind = RC_REQUEST_GET, .connector = name, .done = keep_view, .arg = &v};
+    const rc_request request = {.kind = RC_REQUEST_GET,
+                                .connector = name,
+                                .done = keep_view,
+                                .arg = &v};
 
     (void)rc_worker_call(rig->worker, &request, NULL);
     return v;
@@ -237,8 +241,12 @@ static void late_answers_block_nobody(void **state)
     omc_pair pairs[] = {{omc_slice_str("a"), omc_slice_str("1")}};
     omc_keyvalue kv = {1, pairs};
     view v = {.result = 1};
-    const rc_request patch = {.kind = RC_REQUEST_PATCH, .connector = "in", .config = &kv,
-                              .expected = -1, .done = keep_view, .arg = &v};
+    const rc_request patch = {.kind = RC_REQUEST_PATCH,
+                              .connector = "in",
+                              .config = &kv,
+                              .expected = -1,
+                              .done = keep_view,
+                              .arg = &v};
     rc_error err = {0};
 
     (void)state;
@@ -307,8 +315,12 @@ static void a_change_in_between_is_kept(void **state)
     omc_pair pairs[] = {{omc_slice_str("b"), omc_slice_str("mine")}};
     omc_keyvalue kv = {1, pairs};
     view v = {0};
-    rc_request patch = {.kind = RC_REQUEST_PATCH, .connector = "in", .config = &kv,
-                        .expected = -1, .done = keep_view, .arg = &v};
+    rc_request patch = {.kind = RC_REQUEST_PATCH,
+                        .connector = "in",
+                        .config = &kv,
+                        .expected = -1,
+                        .done = keep_view,
+                        .arg = &v};
     rc_error err = {0};
 
     (void)state;
@@ -344,10 +356,14 @@ static void a_write_outlives_the_worker(void **state)
     view put = {0}, pause = {0};
     omc_pair pairs[] = {{omc_slice_str("b"), omc_slice_str("2")}};
     omc_keyvalue kv = {1, pairs};
-    const rc_request requests[] = {{.kind = RC_REQUEST_PATCH, .connector = "in", .config = &kv,
-                                    .expected = -1, .done = keep_view, .arg = &put},
-                                   {.kind = RC_REQUEST_PAUSE, .connector = "in", .done = keep_view,
-                                    .arg = &pause}};
+    const rc_request requests[] = {
+        {.kind = RC_REQUEST_PATCH,
+         .connector = "in",
+         .config = &kv,
+         .expected = -1,
+         .done = keep_view,
+         .arg = &put},
+        {.kind = RC_REQUEST_PAUSE, .connector = "in", .done = keep_view, .arg = &pause}};
     rc_error err = {0};
 
     (void)state;

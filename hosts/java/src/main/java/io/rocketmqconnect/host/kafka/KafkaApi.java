@@ -5,6 +5,7 @@ import io.rocketmqconnect.host.protocol.DataModel;
 import io.rocketmqconnect.host.protocol.Types;
 import io.rocketmqconnect.host.protocol.WireError;
 import io.rocketmqconnect.host.session.Api;
+import io.rocketmqconnect.host.session.Make;
 import io.rocketmqconnect.host.session.Start;
 
 import java.util.ArrayList;
@@ -46,7 +47,7 @@ public final class KafkaApi implements Api {
 
     @Override
     public Description describe(int kind, Class<?> pluginClass) throws Exception {
-        Object plugin = make(pluginClass, Object.class);
+        Object plugin = Make.one(pluginClass, Object.class);
         Description d = new Description();
 
         Options.add(configDef(plugin), d.options);
@@ -82,7 +83,7 @@ public final class KafkaApi implements Api {
     @Override
     public List<Problem> validate(int kind, Class<?> pluginClass, Map<String, String> config)
             throws Exception {
-        Object plugin = make(pluginClass, Object.class);
+        Object plugin = Make.one(pluginClass, Object.class);
         Map<String, String> given = kind > Types.SINK ? config
                 : Configs.of(config, "connector", pluginClass.getName(), kind == Types.SINK);
         List<Problem> problems = new ArrayList<>();
@@ -129,48 +130,34 @@ public final class KafkaApi implements Api {
 
     // ---- make --------------------------------------------------------------------------------
 
-    private static <T> T make(Class<?> c, Class<T> as) throws Exception {
-        try {
-            return as.cast(c.getDeclaredConstructor().newInstance());
-        } catch (java.lang.reflect.InvocationTargetException e) {
-            if (e.getCause() instanceof Exception)
-                throw (Exception) e.getCause();
-            throw e;
-        }
-    }
-
     @Override
     public Api.ConnectorPlugin connector(Class<?> pluginClass, Start start, ConnectorCalls calls)
             throws Exception {
-        return new KafkaConnector(make(pluginClass, Connector.class), start, calls);
+        return new KafkaConnector(Make.one(pluginClass, Connector.class), start, calls);
     }
 
-    private static Class<?> taskClass(Class<?> pluginClass, Api.ConnectorPlugin connector)
+    private static <T> T task(Class<?> connectorClass, Api.ConnectorPlugin connector, Class<T> as)
             throws Exception {
-        Class<?> c = connector != null ? connector.taskClass()
-                : make(pluginClass, Connector.class).taskClass();
-
-        if (c == null)
-            throw new IllegalStateException(pluginClass.getName() + ".taskClass() gave none");
-        return c;
+        return Make.task(connectorClass, connector != null ? connector.taskClass()
+                : Make.one(connectorClass, Connector.class).taskClass(), as);
     }
 
     @Override
     public SourcePlugin source(Class<?> connectorClass, Api.ConnectorPlugin connector, Start start,
             SourceCalls calls) throws Exception {
-        return new KafkaSource(make(taskClass(connectorClass, connector), SourceTask.class), start,
+        return new KafkaSource(task(connectorClass, connector, SourceTask.class), start,
                 calls);
     }
 
     @Override
     public SinkPlugin sink(Class<?> connectorClass, Api.ConnectorPlugin connector, Start start,
             SinkCalls calls) throws Exception {
-        return new KafkaSink(make(taskClass(connectorClass, connector), SinkTask.class), start,
+        return new KafkaSink(task(connectorClass, connector, SinkTask.class), start,
                 calls);
     }
 
     @Override
     public Api.ComponentPlugin component(Class<?> pluginClass, Start start) throws Exception {
-        return new KafkaComponent(make(pluginClass, Object.class), start);
+        return new KafkaComponent(Make.one(pluginClass, Object.class), start);
     }
 }

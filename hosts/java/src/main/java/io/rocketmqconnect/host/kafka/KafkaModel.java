@@ -2,15 +2,16 @@
 package io.rocketmqconnect.host.kafka;
 
 import io.rocketmqconnect.host.protocol.DataModel;
+import io.rocketmqconnect.host.protocol.Logical;
 import io.rocketmqconnect.host.protocol.Types;
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
-import java.util.Date;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
+import org.apache.kafka.connect.data.Date;
 import org.apache.kafka.connect.data.Decimal;
 import org.apache.kafka.connect.data.Field;
 import org.apache.kafka.connect.data.Schema;
@@ -24,9 +25,6 @@ import org.apache.kafka.connect.data.Timestamp;
  * same base types.
  */
 final class KafkaModel implements DataModel {
-    private static final String WIRE = "io.openmessaging.connector.api.data.logical.";
-    private static final String DATE = org.apache.kafka.connect.data.Date.LOGICAL_NAME;
-    private static final long DAY_MS = 86400000L;
     private static final Map<String, String> TO_WIRE = new HashMap<>();
     private static final Map<String, String> FROM_WIRE = new HashMap<>();
     private static final Schema.Type[] TYPES = {null, Schema.Type.INT8, Schema.Type.INT16,
@@ -38,15 +36,15 @@ final class KafkaModel implements DataModel {
     static {
         for (int tag = TYPES.length - 1; tag > 0; tag--)
             TAGS[TYPES[tag].ordinal()] = tag;
-        rename(Decimal.LOGICAL_NAME, "Decimal");
-        rename(DATE, "Date");
-        rename(Time.LOGICAL_NAME, "Time");
-        rename(Timestamp.LOGICAL_NAME, "Timestamp");
+        rename(Decimal.LOGICAL_NAME, Logical.DECIMAL);
+        rename(Date.LOGICAL_NAME, Logical.DATE);
+        rename(Time.LOGICAL_NAME, Logical.TIME);
+        rename(Timestamp.LOGICAL_NAME, Logical.TIMESTAMP);
     }
 
     private static void rename(String kafka, String wire) {
-        TO_WIRE.put(kafka, WIRE + wire);
-        FROM_WIRE.put(WIRE + wire, kafka);
+        TO_WIRE.put(kafka, wire);
+        FROM_WIRE.put(wire, kafka);
     }
 
     @Override
@@ -132,38 +130,21 @@ final class KafkaModel implements DataModel {
 
         if (value instanceof BigDecimal && Decimal.LOGICAL_NAME.equals(s.name()))
             return Decimal.fromLogical(s, (BigDecimal) value);
-        if (!(value instanceof Date) || s.name() == null)
-            return value;
-        long ms = ((Date) value).getTime();
-
-        if (s.name().equals(DATE))
-            return (int) Math.floorDiv(ms, DAY_MS);
-        if (s.name().equals(Time.LOGICAL_NAME))
-            return (int) Math.floorMod(ms, DAY_MS);
-        return s.name().equals(Timestamp.LOGICAL_NAME) ? (Object) ms : value;
+        return Logical.dateToBase(name(schema), value);
     }
 
     @Override
     public Object fromBase(Object schema, Object value) {
         Schema s = (Schema) schema;
-        String name = s.name();
 
-        if (name == null || !name.startsWith("org.apache.kafka.connect.data."))
-            return value;
-        if (value instanceof byte[] && name.equals(Decimal.LOGICAL_NAME))
+        if (value instanceof byte[] && Decimal.LOGICAL_NAME.equals(s.name()))
             return Decimal.toLogical(s, (byte[]) value);
-        if (value instanceof Integer && name.equals(DATE))
-            return new Date((Integer) value * DAY_MS);
-        if (value instanceof Integer && name.equals(Time.LOGICAL_NAME))
-            return new Date((Integer) value);
-        if (value instanceof Long && name.equals(Timestamp.LOGICAL_NAME))
-            return new Date((Long) value);
-        return value;
+        return Logical.dateFromBase(name(schema), value);
     }
 
     @Override
     public Object dateTime(long ms) {
-        return new Date(ms);
+        return new java.util.Date(ms);
     }
 
     /** As Kafka's JSON converter: Long or Double. */

@@ -10,6 +10,7 @@ import io.openmessaging.connector.api.data.RecordConverter;
 import io.rocketmqconnect.host.protocol.DataModel;
 import io.rocketmqconnect.host.protocol.WireError;
 import io.rocketmqconnect.host.session.Api;
+import io.rocketmqconnect.host.session.Make;
 import io.rocketmqconnect.host.session.Start;
 
 import java.util.Collections;
@@ -34,14 +35,14 @@ public final class OpenMessagingApi implements Api {
     /** The API has no way to ask for options, so making one shows that its classes are there. */
     @Override
     public Description describe(int kind, Class<?> pluginClass) throws Exception {
-        make(pluginClass, Object.class);
+        Make.one(pluginClass, Object.class);
         return new Description();
     }
 
     @Override
     public List<Problem> validate(int kind, Class<?> pluginClass, Map<String, String> config)
             throws Exception {
-        Object plugin = make(pluginClass, Object.class);
+        Object plugin = Make.one(pluginClass, Object.class);
 
         if (!(plugin instanceof Component))
             return Collections.emptyList();
@@ -53,48 +54,34 @@ public final class OpenMessagingApi implements Api {
         }
     }
 
-    private static <T> T make(Class<?> c, Class<T> as) throws Exception {
-        try {
-            return as.cast(c.getDeclaredConstructor().newInstance());
-        } catch (java.lang.reflect.InvocationTargetException e) {
-            if (e.getCause() instanceof Exception)
-                throw (Exception) e.getCause();
-            throw e;
-        }
-    }
-
     @Override
     public Api.ConnectorPlugin connector(Class<?> pluginClass, Start start, ConnectorCalls calls)
             throws Exception {
-        return new ConnectorAdapter(make(pluginClass, Connector.class), start, calls);
+        return new ConnectorAdapter(Make.one(pluginClass, Connector.class), start, calls);
     }
 
-    private static Class<?> taskClass(Class<?> pluginClass, Api.ConnectorPlugin connector)
+    private static <T> T task(Class<?> connectorClass, Api.ConnectorPlugin connector, Class<T> as)
             throws Exception {
-        Class<?> c = connector != null ? connector.taskClass()
-                : make(pluginClass, Connector.class).taskClass();
-
-        if (c == null)
-            throw new IllegalStateException(pluginClass.getName() + ".taskClass() gave none");
-        return c;
+        return Make.task(connectorClass, connector != null ? connector.taskClass()
+                : Make.one(connectorClass, Connector.class).taskClass(), as);
     }
 
     @Override
     public SourcePlugin source(Class<?> connectorClass, Api.ConnectorPlugin connector, Start start,
             SourceCalls calls) throws Exception {
-        return new SourceAdapter(make(taskClass(connectorClass, connector), SourceTask.class),
+        return new SourceAdapter(task(connectorClass, connector, SourceTask.class),
                 start, calls);
     }
 
     @Override
     public SinkPlugin sink(Class<?> connectorClass, Api.ConnectorPlugin connector, Start start,
             SinkCalls calls) throws Exception {
-        return new SinkAdapter(make(taskClass(connectorClass, connector), SinkTask.class), start,
+        return new SinkAdapter(task(connectorClass, connector, SinkTask.class), start,
                 calls);
     }
 
     @Override
     public Api.ComponentPlugin component(Class<?> pluginClass, Start start) throws Exception {
-        return new ComponentAdapter(make(pluginClass, Object.class), start);
+        return new ComponentAdapter(Make.one(pluginClass, Object.class), start);
     }
 }

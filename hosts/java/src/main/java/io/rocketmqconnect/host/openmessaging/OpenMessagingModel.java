@@ -6,9 +6,8 @@ import io.openmessaging.connector.api.data.FieldType;
 import io.openmessaging.connector.api.data.Schema;
 import io.openmessaging.connector.api.data.Struct;
 import io.openmessaging.connector.api.data.logical.Decimal;
-import io.openmessaging.connector.api.data.logical.Time;
-import io.openmessaging.connector.api.data.logical.Timestamp;
 import io.rocketmqconnect.host.protocol.DataModel;
+import io.rocketmqconnect.host.protocol.Logical;
 import io.rocketmqconnect.host.protocol.Types;
 
 import java.math.BigDecimal;
@@ -22,11 +21,6 @@ import java.util.Map;
 
 /** Schemas and structs of OpenMessaging Connect. */
 final class OpenMessagingModel implements DataModel {
-    private static final String DATE =
-            io.openmessaging.connector.api.data.logical.Date.LOGICAL_NAME;
-    private static final String PREFIX =
-            DATE.substring(0, DATE.lastIndexOf('.') + 1);
-    private static final long DAY_MS = 86400000L;
     private static final FieldType[] TYPES = {null, FieldType.INT8, FieldType.INT16,
         FieldType.INT32, FieldType.INT64, FieldType.FLOAT32, FieldType.FLOAT64, FieldType.BOOLEAN,
         FieldType.STRING, FieldType.BYTES, FieldType.ARRAY, FieldType.MAP, FieldType.DATETIME,
@@ -124,15 +118,7 @@ final class OpenMessagingModel implements DataModel {
 
         if (value instanceof BigDecimal && Decimal.LOGICAL_NAME.equals(s.getName()))
             return unscaled(s, (BigDecimal) value);
-        if (!(value instanceof Date) || s.getName() == null)
-            return value;
-        long ms = ((Date) value).getTime();
-
-        if (s.getName().equals(DATE))
-            return (int) Math.floorDiv(ms, DAY_MS);
-        if (s.getName().equals(Time.LOGICAL_NAME))
-            return (int) Math.floorMod(ms, DAY_MS);
-        return s.getName().equals(Timestamp.LOGICAL_NAME) ? (Object) ms : value;
+        return Logical.dateToBase(s.getName(), value);
     }
 
     private static byte[] unscaled(Schema schema, BigDecimal value) {
@@ -151,19 +137,10 @@ final class OpenMessagingModel implements DataModel {
     @Override
     public Object fromBase(Object schema, Object value) {
         Schema s = (Schema) schema;
-        String name = s.getName();
 
-        if (name == null || !name.startsWith(PREFIX))
-            return value;
-        if (value instanceof byte[] && name.equals(Decimal.LOGICAL_NAME))
+        if (value instanceof byte[] && Decimal.LOGICAL_NAME.equals(s.getName()))
             return new BigDecimal(new BigInteger((byte[]) value), scale(s, 0));
-        if (value instanceof Integer && name.equals(DATE))
-            return new Date((Integer) value * DAY_MS);
-        if (value instanceof Integer && name.equals(Time.LOGICAL_NAME))
-            return new Date((Integer) value);
-        if (value instanceof Long && name.equals(Timestamp.LOGICAL_NAME))
-            return new Date((Long) value);
-        return value;
+        return Logical.dateFromBase(s.getName(), value);
     }
 
     @Override

@@ -19,8 +19,12 @@ final class ClassHeader {
     final String[] interfaces;
     /** A public class that is not abstract, with a public constructor without arguments. */
     final boolean canBeMade;
+    /** The Java version it needs: 8, 11, 17 ... */
+    final int java;
 
-    private ClassHeader(String name, String parent, String[] interfaces, boolean canBeMade) {
+    private ClassHeader(int java, String name, String parent, String[] interfaces,
+            boolean canBeMade) {
+        this.java = java;
         this.name = name;
         this.parent = parent;
         this.interfaces = interfaces;
@@ -33,7 +37,8 @@ final class ClassHeader {
 
         if (in.readInt() != 0xCAFEBABE)
             return null;
-        in.readInt();
+        in.readUnsignedShort();
+        int java = in.readUnsignedShort() - 44;
         Object[] pool = pool(in);
         int access = in.readUnsignedShort();
         String name = className(pool, in.readUnsignedShort());
@@ -46,8 +51,8 @@ final class ClassHeader {
             interfaces[i] = className(pool, in.readUnsignedShort());
         boolean concrete = (access & PUBLIC) != 0 && (access & NOT_CONCRETE) == 0;
 
-        return new ClassHeader(name, parent == 0 ? null : className(pool, parent), interfaces,
-                concrete && hasConstructor(in, pool));
+        return new ClassHeader(java, name, parent == 0 ? null : className(pool, parent),
+                interfaces, concrete && hasConstructor(in, pool));
     }
 
     /** Texts, and for classes the index of their name; the rest is skipped. */

@@ -74,6 +74,24 @@ final class Location {
         return archives;
     }
 
+    /**
+     * Archives that lie beside an archive. Jars of one connector that were put into a folder of
+     * pluginPaths without a folder of their own find their libraries so.
+     */
+    static List<File> beside(File location) {
+        List<File> found = new ArrayList<>();
+        File folder = location.getAbsoluteFile().getParentFile();
+        File[] files = location.isFile() && folder != null ? folder.listFiles() : null;
+
+        if (files != null)
+            for (File file : files)
+                if (isArchive(file.getName()) && file.isFile()
+                        && !file.getName().equals(location.getName()))
+                    found.add(file);
+        Collections.sort(found);
+        return found;
+    }
+
     private static List<File> archives(File folder) throws IOException {
         return walk(folder, p -> isArchive(p.getFileName().toString()));
     }
@@ -99,15 +117,11 @@ final class Location {
         }
     }
 
-    static URL[] urls(File location) throws IOException {
-        List<URL> urls = new ArrayList<>();
+    static URL[] urls(List<File> files) throws MalformedURLException {
+        URL[] urls = new URL[files.size()];
 
-        for (File part : parts(location))
-            urls.add(url(part));
-        return urls.toArray(new URL[0]);
-    }
-
-    static URL url(File file) throws MalformedURLException {
-        return file.toURI().toURL();
+        for (int i = 0; i < urls.length; i++)
+            urls[i] = files.get(i).toURI().toURL();
+        return urls;
     }
 }

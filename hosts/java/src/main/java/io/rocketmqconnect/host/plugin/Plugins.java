@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.rocketmqconnect.host.plugin;
 
+import io.rocketmqconnect.host.protocol.WireError;
+
 import java.io.File;
 import java.io.IOException;
 import java.net.URL;
@@ -21,6 +23,9 @@ import org.slf4j.LoggerFactory;
 /** The plugins of this process: what is where, and one class loader per location. Any thread. */
 public final class Plugins {
     private static final Logger LOG = LoggerFactory.getLogger(Plugins.class);
+    /** Our Java: 8, 11, 17 ... */
+    private static final int JAVA =
+            (int) Float.parseFloat(System.getProperty("java.class.version")) - 44;
 
     /** A plugin that was found. */
     public static final class Plugin {
@@ -40,10 +45,22 @@ public final class Plugins {
         }
     }
 
-    /** What a scan found, and what it could not use: path to reason. */
+    /** A place that cannot be used, or something in it. */
+    public static final class Refusal {
+        public final String path;
+        /** What is wrong, and what to do. */
+        public final String why;
+
+        public Refusal(String path, String why) {
+            this.path = path;
+            this.why = why;
+        }
+    }
+
+    /** What a scan found, and what it could not use. */
     public static final class Scan {
         public final List<Plugin> plugins = new ArrayList<>();
-        public final Map<String, Exception> refused = new java.util.LinkedHashMap<>();
+        public final List<Refusal> refused = new ArrayList<>();
     }
 
     private final ClassLoader host;
@@ -76,7 +93,7 @@ public final class Plugins {
     private static ClassLoader compat(ClassLoader host, File folder) throws IOException {
         if (folder == null || !folder.isDirectory())
             return host;
-        URL[] urls = Location.urls(folder);
+        URL[] urls = Location.urls(Location.parts(folder));
 
         return urls.length == 0 ? host : new URLClassLoader(urls, host);
     }
@@ -93,7 +110,7 @@ public final class Plugins {
                     for (File location : Location.in(new File(path)))
                         scanLocation(location, location.getPath(), scan);
             } catch (IOException e) {
-                scan.refused.put(path, e);
+                scan.refused.add(new Refusal(path, WireError.message(e)));
             }
         return scan;
     }
@@ -118,9 +135,18 @@ public final class Plugins {
         try {
             for (Scanner.Found f : location.isEmpty() ? Scanner.scan(files, parent)
                     : place(location).found)
-                scan.plugins.add(new Plugin(f.kind, f.className, location, f.version, f.kafka));
-        } catch (IOException | RuntimeException e) {
-            scan.refused.put(files.getPath(), e);
+                if (f.java > JAVA)
+                    scan.refused.add(new Refusal(files.getPath(), f.className + " needs Java "
+                            + f.java + ", and this is Java " + JAVA
+                            + ": name a newer one with host.java"));
+                else
+                    scan.plugins.add(new Plugin(f.kind, f.className, location, f.version,
+                            f.kafka));
+        } catch (IOException e) {
+            scan.refused.add(new Refusal(files.getPath(), WireError.message(e)));
+        } catch (RuntimeException e) {
+            LOG.warn("{} cannot be looked through", files, e);
+            scan.refused.add(new Refusal(files.getPath(), WireError.message(e)));
         }
     }
 
@@ -134,16 +160,32 @@ public final class Plugins {
         String print = print(files);
 
         if (place == null || !place.print.equals(print)) {
-            place = new Place(print, Scanner.scan(files, parent));
+            place = new Place(print, found(files));
             places.put(location, place);
         }
         return place;
     }
 
+    private List<Scanner.Found> found(File files) throws IOException {
+        URL[] beside = Location.urls(Location.beside(files));
+
+        try (URLClassLoader parents = new URLClassLoader(beside, parent)) {
+            return Scanner.scan(files, parents);
+        }
+    }
+
+    /** The classes of a location, and behind them those of the archives beside it. */
+    private static List<File> files(File location) throws IOException {
+        List<File> files = new ArrayList<>(Location.parts(location));
+
+        files.addAll(Location.beside(location));
+        return files;
+    }
+
     private static String print(File files) throws IOException {
         StringBuilder print = new StringBuilder();
 
-        for (File part : Location.parts(files))
+        for (File part : files(files))
             print.append(part).append(':').append(part.length()).append(':')
                     .append(part.lastModified()).append('\n');
         return print.toString();
@@ -189,7 +231,8 @@ public final class Plugins {
             if (place.loader == null) {
                 boolean kafka = place.found.stream().anyMatch(f -> f.kafka);
 
-                place.loader = new PluginLoader(Location.urls(new File(location)), parent, kafka);
+                place.loader = new PluginLoader(Location.urls(files(new File(location))), parent,
+                        kafka);
                 registerDrivers(place.loader);
             }
             return place.loader;

@@ -25,6 +25,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
+import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 
 /** Finds the plugin classes of a location by reading class files; loads nothing. */
@@ -56,12 +57,15 @@ final class Scanner {
         final String className;
         final String version;
         final boolean kafka;
+        /** The Java version its class needs. */
+        final int java;
 
-        Found(int kind, String className, String version, boolean kafka) {
+        Found(int kind, String className, String version, boolean kafka, int java) {
             this.kind = kind;
             this.className = className;
             this.version = version;
             this.kafka = kafka;
+            this.java = java;
         }
     }
 
@@ -75,17 +79,17 @@ final class Scanner {
         }
     }
 
-    private final ClassLoader host;
+    private final ClassLoader parents;
     private final Map<String, Seen> classes = new HashMap<>();
     private final Map<String, String> bases = new HashMap<>();
 
-    private Scanner(ClassLoader host) {
-        this.host = host;
+    private Scanner(ClassLoader parents) {
+        this.parents = parents;
     }
 
-    /** @param host where parents are looked for that the location does not have. */
-    static List<Found> scan(File location, ClassLoader host) throws IOException {
-        Scanner scanner = new Scanner(host);
+    /** @param parents where parents of classes are looked for that the location does not have. */
+    static List<Found> scan(File location, ClassLoader parents) throws IOException {
+        Scanner scanner = new Scanner(parents);
 
         for (File part : Location.parts(location))
             if (part.isDirectory())
@@ -106,7 +110,7 @@ final class Scanner {
 
             if (!base.isEmpty())
                 found.add(new Found(KINDS.get(base), name, seen.version,
-                        base.startsWith("org.apache.kafka.")));
+                        base.startsWith("org.apache.kafka."), seen.header.java));
         }
         return found;
     }
@@ -141,7 +145,7 @@ final class Scanner {
 
         if (seen != null)
             return seen.header;
-        try (InputStream in = host.getResourceAsStream(name.replace('.', '/') + ".class")) {
+        try (InputStream in = parents.getResourceAsStream(name.replace('.', '/') + ".class")) {
             return in == null ? null : ClassHeader.read(new BufferedInputStream(in));
         } catch (IOException e) {
             return null;
@@ -152,17 +156,23 @@ final class Scanner {
         try (ZipFile zip = new ZipFile(file)) {
             String version = version(zip, file.getName());
             Enumeration<? extends ZipEntry> entries = zip.entries();
+            boolean archives = false;
 
             while (entries.hasMoreElements()) {
                 ZipEntry entry = entries.nextElement();
 
+                archives |= Location.isArchive(entry.getName());
                 if (isPluginClass(entry.getName()))
                     try (InputStream in = new BufferedInputStream(zip.getInputStream(entry))) {
                         add(in, version);
                     }
             }
-        } catch (IOException e) {
-            throw new IOException(file + ": " + e.getMessage(), e);
+            if (archives && classes.isEmpty())
+                throw new IOException(file.getName() + " has jars inside, which Java cannot use "
+                        + "there: unpack it into a folder of its own");
+        } catch (ZipException e) {
+            throw new IOException(file.getName() + " is no archive that can be read ("
+                    + e.getMessage() + "): get it again, or remove it", e);
         }
     }
 

@@ -85,8 +85,34 @@ public final class WireError {
         return -1;
     }
 
-    /** The message and, as many exceptions only wrap others, those of its causes. */
+    /**
+     * The message and, as many exceptions only wrap others, those of its causes; behind them what
+     * to do, for what happens to plugins most.
+     */
     public static String message(Throwable t) {
+        String cure = cure(t, 0);
+
+        return cure.isEmpty() ? messages(t)
+                : cut(messages(t), MESSAGE_MAX - cure.length() - 3) + " (" + cure + ")";
+    }
+
+    private static String cure(Throwable t, int depth) {
+        if (t == null || depth > 5)
+            return "";
+        if (t instanceof UnsupportedClassVersionError)
+            return "name a newer Java with host.java";
+        if (t instanceof NoClassDefFoundError)
+            return String.valueOf(t.getMessage()).startsWith("Could not initialize") ? ""
+                    : "put the jar with that class into the connector's folder";
+        if (t instanceof NoSuchMethodError || t instanceof NoSuchFieldError
+                || t instanceof AbstractMethodError)
+            return "a library has another version than the connector was built with";
+        if (t.getClass().getSimpleName().equals("InaccessibleObjectException"))
+            return "add --add-opens as it says to host.java.options";
+        return cure(t.getCause(), depth + 1);
+    }
+
+    private static String messages(Throwable t) {
         StringBuilder all = new StringBuilder();
 
         for (int i = 0; t != null && i < 5; i++, t = t.getCause()) {

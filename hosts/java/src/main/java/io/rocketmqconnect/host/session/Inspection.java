@@ -43,6 +43,10 @@ final class Inspection {
 
         try {
             inspection.run(frame.type, frame.in(), out);
+        } catch (LinkageError e) { // not a word about the configuration: it cannot run at all
+            type = Types.ERROR;
+            out.clear().u8(0);
+            new WireError(WireError.UNSUPPORTED, false, WireError.message(e)).write(out);
         } catch (Throwable t) {
             type = Types.ERROR;
             out.clear().u8(0);
@@ -95,9 +99,9 @@ final class Inspection {
         }
         out.patch(at, count);
         out.u32(scan.refused.size());
-        for (Map.Entry<String, Exception> e : scan.refused.entrySet()) {
-            out.str(e.getKey());
-            WireError.of(e.getValue()).write(out);
+        for (Plugins.Refusal refusal : scan.refused) {
+            out.str(refusal.path);
+            new WireError(WireError.BAD_FORM, false, refusal.why).write(out);
         }
     }
 
@@ -111,8 +115,8 @@ final class Inspection {
         try {
             return with(p.className, p.location, (api, c) -> api.describe(p.kind, c));
         } catch (Exception | LinkageError e) {
-            scan.refused.put(p.location, new IllegalStateException(
-                    p.className + " cannot show its options: " + WireError.message(e), e));
+            scan.refused.add(new Plugins.Refusal(p.location,
+                    p.className + " cannot show its options: " + WireError.message(e)));
             return new Api.Description();
         }
     }

@@ -12,6 +12,7 @@ import io.openmessaging.KeyValue;
 import io.openmessaging.connector.api.component.Transform;
 import io.openmessaging.connector.api.data.ConnectRecord;
 import io.rocketmqconnect.host.protocol.Types;
+import io.rocketmqconnect.host.protocol.WireError;
 
 import java.io.ByteArrayInputStream;
 import java.io.File;
@@ -166,8 +167,71 @@ public class PluginsTest {
                 new File(root, "good.jar").getPath(), new File(root, "none").getPath()));
 
         assertEquals(2, scan.refused.size());
-        assertTrue(scan.refused.get(broken.getPath()).getMessage().contains("broken.jar"));
+        assertEquals(broken.getPath(), scan.refused.get(0).path);
+        assertTrue(scan.refused.get(0).why, scan.refused.get(0).why.startsWith("broken.jar is no"));
         assertEquals(1, scan.plugins.size());
+    }
+
+    @Test
+    public void jarsSideBySideAreTheirOwnFirstAndLibrariesOfEachOther() throws Exception {
+        jar(new File(root, "base.jar"), null, Base.class);
+        jar(new File(root, "good.jar"), null, Good.class);
+        jar(new File(root, "other.jar"), null, Base.class, Good.class);
+        Plugins plugins = plugins();
+        Class<?> good = plugins.load(Good.class.getName(), new File(root, "good.jar").getPath());
+        Class<?> other = plugins.load(Good.class.getName(), new File(root, "other.jar").getPath());
+
+        assertEquals(Collections.singleton(Good.class.getName()),
+                scan(new File(root, "good.jar")).keySet());
+        assertTrue(scan(new File(root, "base.jar")).isEmpty());
+        assertTrue(at(good).endsWith("good.jar") && at(good.getSuperclass()).endsWith("base.jar"));
+        assertTrue(at(other).endsWith("other.jar"));
+        assertTrue(at(other.getSuperclass()).endsWith("other.jar"));
+        assertNotSame(good, other);
+    }
+
+    private static String at(Class<?> c) {
+        return c.getProtectionDomain().getCodeSource().getLocation().getPath();
+    }
+
+    @Test
+    public void aClassOfALaterJavaIsRefusedWithTheVersions() throws IOException {
+        byte[] bytes = classFile(Good.class);
+        File loose = new File(root, "Good.class");
+
+        bytes[7] = (byte) 200; // the class file's major version
+        Files.write(loose.toPath(), bytes);
+        Plugins.Scan scan = plugins().scan(Collections.singletonList(root.getPath()));
+
+        assertTrue(scan.plugins.isEmpty());
+        assertEquals(1, scan.refused.size());
+        assertTrue(scan.refused.get(0).why, scan.refused.get(0).why.contains(
+                Good.class.getName() + " needs Java 156, and this is Java "));
+        assertTrue(scan.refused.get(0).why.contains("host.java"));
+    }
+
+    @Test
+    public void anArchiveOfArchivesIsToBeUnpacked() throws IOException {
+        File zip = new File(root, "all.zip");
+
+        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(zip.toPath()))) {
+            out.putNextEntry(new ZipEntry("all/lib/a.jar"));
+            out.write(1);
+        }
+        Plugins.Scan scan = plugins().scan(Collections.singletonList(zip.getPath()));
+
+        assertTrue(scan.refused.get(0).why, scan.refused.get(0).why.contains("unpack it"));
+    }
+
+    @Test
+    public void whatIsMissingComesWithACure() throws Exception {
+        jar(new File(root, "p/good.jar"), null, Good.class); // and nowhere its parent
+        Plugins plugins = new Plugins(ClassLoader.getSystemClassLoader().getParent(), null);
+        Throwable e = assertThrows(LinkageError.class,
+                () -> plugins.load(Good.class.getName(), new File(root, "p").getPath()));
+
+        assertTrue(WireError.message(e), WireError.message(e).endsWith(
+                "(put the jar with that class into the connector's folder)"));
     }
 
     @Test
