@@ -30,8 +30,8 @@ class Member(worker_kit.Worker):
 
     def __init__(self, folder, namesrv, **keys):
         folder = pathlib.Path(folder)
-        super().__init__(folder, namesrv, workerId=folder.name, cluster__secret=SECRET,
-                         **{"connectClusterId": "team", **keys})
+        super().__init__(folder, namesrv, **{"workerId": folder.name, "cluster__secret": SECRET,
+                                             "connectClusterId": "team", **keys})
 
     @property
     def name(self):

@@ -186,8 +186,8 @@ def test_nothing_restarts_when_the_broker_does(copying):
     copying.flowing()
     before = team.generations()
     copying.rmq.kill("broker-0")
-    cluster.wait_for("the tasks to be suspended", lambda: {
-        state for state, _ in team.tasks().values()} <= {"SUSPENDED", "STALLED"})
+    everywhere(team, "its tasks suspended", lambda m: {
+        state for state, worker in team.tasks(m).values() if worker == m.name} == {"SUSPENDED"})
     copying.rmq.start(only="broker-0")
     team.wait_settled(2, UNITS)
     copying.flowing()
