@@ -234,7 +234,7 @@ class Checker:
             raise cluster.Trouble("the checker has ended")
         return json.loads(answer)
 
-    def judge(self, written, since_ms=0, seconds=60):
+    def judge(self, written, since_ms=0, until_ms=None, seconds=60):
         """Reads until every line is there, at most `seconds`; what was found since then."""
         end = time.monotonic() + seconds
         while True:
@@ -242,7 +242,7 @@ class Checker:
             if answer.get("lost") == 0 or time.monotonic() > end:
                 break
             time.sleep(0.3)
-        answer = self.ask(written=written, since=since_ms)
+        answer = self.ask(written=written, since=since_ms, until=until_ms)
         if "error" in answer:
             raise cluster.Trouble(f"the checker: {answer['error']}")
         return answer
