@@ -149,10 +149,11 @@ class Team:
         return member
 
     def start(self, count):
-        """Adds and starts so many."""
+        """Adds and starts so many: the first of all alone, it makes the topics."""
         new = [self.add() for _ in range(count)]
+        first = new[0] is self.members[0]
         for member in new:
-            member.start(wait=False)
+            member.start(wait=first and member is new[0])
         for member in new:
             member.wait()
         return new
