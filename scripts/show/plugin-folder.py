@@ -7,8 +7,8 @@ A worker with pluginPaths=DIR has to list a connector at least, and answer for e
 options are and whether an empty configuration would do (a refusal with words counts as an answer; a
 host that dies, or no answer, does not).
 
-FILE is JSON and names connectors to run, which have to reach RUNNING and stay so for --seconds (10);
-"records" is how many records the connector has to move within --patience (120):
+FILE is JSON and names connectors to run, which have to reach RUNNING and stay so for --seconds
+(10); "records" is how many records the connector has to move within --patience (120):
 
   {"orders": {"config": {"connector.class": "com.example.OrderSource", "connect.topicname": "orders"},
               "records": 100}}

@@ -6,6 +6,7 @@ import pathlib
 import pwd
 import shutil
 import socket
+import stat
 import subprocess
 import uuid
 
@@ -87,6 +88,18 @@ class _Database(_Server):
             raise cluster.Trouble(f"{text[:300]}: {done.stderr[-2000:]}")
         return [tuple(row.split("\t")) for row in done.stdout.splitlines()]
 
+    def _give(self, name):
+        """The user that the server has to run as when we are root, who then has and reaches the
+        folder; None when we are not."""
+        if os.geteuid() != 0:
+            return None
+        os.chown(self.folder, pwd.getpwnam(name).pw_uid, -1)
+        for above in self.folder.resolve().parents:
+            mode = above.stat().st_mode
+            if not mode & stat.S_IXOTH:
+                above.chmod(mode | stat.S_IXOTH)
+        return name
+
     def answers(self):
         try:
             return self.sql("SELECT 1;") == [("1",)]
@@ -94,22 +107,15 @@ class _Database(_Server):
             return False
 
 
-def _owner(name):
-    """The user a server has to run as when we are root, and None when we are not."""
-    return name if os.geteuid() == 0 else None
-
-
 class Postgres(_Database):
     """With logical decoding. User postgres, no password, database postgres."""
 
     def start(self):
-        owner = _owner("postgres")
-        if owner:
-            os.chown(self.folder, pwd.getpwnam(owner).pw_uid, -1)
+        owner = self._give("postgres")
         place = "usr/lib/postgresql/*/bin"
         subprocess.run([_find("initdb", place), "-D", self.folder / "data", "-A", "trust", "-U",
-                        "postgres", "-E", "UTF8", "--locale=C", "--no-sync"], user=owner, check=True,
-                       cwd=self.folder, stdout=subprocess.DEVNULL)
+                        "postgres", "-E", "UTF8", "--locale=C", "--no-sync"], user=owner,
+                       check=True, cwd=self.folder, stdout=subprocess.DEVNULL)
         self.port, = free_ports(1)
         keys = {"wal_level": "logical", "fsync": "off", "max_wal_size": "4GB",
                 "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder,
@@ -118,6 +124,15 @@ class Postgres(_Database):
                     [word for k, v in keys.items() for word in ("-c", f"{k}={v}")], owner)
         self._ready(self.answers)
         return self
+
+    def position(self):
+        """Where its log is written next."""
+        return int(self.sql("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn;")[0][0])
+
+    @staticmethod
+    def position_of(source):
+        """The same of the `source` of a change that Debezium tells."""
+        return source["lsn"]
 
     def _client(self):
         return ["psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-v",
@@ -128,9 +143,7 @@ class MariaDb(_Database):
     """With a row binlog. User dbz, password dbz, database shop."""
 
     def start(self):
-        owner = _owner("mysql")
-        if owner:
-            os.chown(self.folder, pwd.getpwnam(owner).pw_uid, -1)
+        owner = self._give("mysql")
         data = self.folder / "data"
         subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={data}",
                         "--auth-root-authentication-method=normal", "--skip-test-db"] +
@@ -148,8 +161,19 @@ class MariaDb(_Database):
                  "GRANT ALL ON *.* TO dbz@'%';")
         return self
 
+    def position(self):
+        """Where its log is written next."""
+        file, at = self.sql("SHOW MASTER STATUS;")[0][:2]
+        return file, int(at)
+
+    @staticmethod
+    def position_of(source):
+        """The same of the `source` of a change that Debezium tells."""
+        return source["file"], source["pos"]
+
     def _client(self):
-        return ["mariadb", "--no-defaults", f"--socket={self.folder}/sock", "-u", "root", "-N", "-B"]
+        return ["mariadb", "--no-defaults", f"--socket={self.folder}/sock", "-u", "root", "-N",
+                "-B"]
 
 
 class Kafka(_Server):
