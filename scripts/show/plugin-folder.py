@@ -10,7 +10,8 @@ host that dies, or no answer, does not).
 FILE is JSON and names connectors to run, which have to reach RUNNING and stay so for --seconds
 (10); "records" is how many records the connector has to move within --patience (120):
 
-  {"orders": {"config": {"connector.class": "com.example.OrderSource", "connect.topicname": "orders"},
+  {"orders": {"config": {"connector.class": "com.example.OrderSource",
+                         "connect.topicname": "orders"},
               "records": 100}}
 
 A RocketMQ 5.5 of its own is started, unless --namesrv names one. Without DIR the folder is made of
@@ -68,8 +69,8 @@ def validate(worker, table, plugin):
         said = worker.request("PUT", f"{path}/config/validate", {"connector.class": name})
         errors = json.loads(said).get("error_count", 0)
         table.check(f"{name}", "answers", "=", "answers",
-                    f"{plugin.get('type')}, version {plugin.get('version')}, {len(options)} options, "
-                    f"{errors} of them missing or wrong when empty")
+                    f"{plugin.get('type')}, version {plugin.get('version')}, {len(options)} "
+                    f"options, {errors} of them missing or wrong when empty")
     except cluster.Trouble as trouble:
         table.check(f"{name}", str(trouble), "=", "answers")
 

@@ -52,10 +52,10 @@ class _Server:
     def __exit__(self, *_):
         self.stop()
 
-    def _spawn(self, command, user=None):
+    def _spawn(self, command, **who):
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, user=user, cwd=self.folder)
+                                            stdout=log, stderr=log, cwd=self.folder, **who)
 
     def _ready(self, condition, seconds=60):
         def there():
@@ -89,16 +89,17 @@ class _Database(_Server):
         return [tuple(row.split("\t")) for row in done.stdout.splitlines()]
 
     def _give(self, name):
-        """The user that the server has to run as when we are root, who then has and reaches the
-        folder; None when we are not."""
+        """Who the server has to run as when we are root, as keywords of subprocess: that user then
+        has the folder and reaches it. Empty when we are not."""
         if os.geteuid() != 0:
-            return None
-        os.chown(self.folder, pwd.getpwnam(name).pw_uid, -1)
+            return {}
+        user = pwd.getpwnam(name)
+        os.chown(self.folder, user.pw_uid, user.pw_gid)
         for above in self.folder.resolve().parents:
             mode = above.stat().st_mode
             if not mode & stat.S_IXOTH:
                 above.chmod(mode | stat.S_IXOTH)
-        return name
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def answers(self):
         try:
@@ -111,17 +112,17 @@ class Postgres(_Database):
     """With logical decoding. User postgres, no password, database postgres."""
 
     def start(self):
-        owner = self._give("postgres")
+        who = self._give("postgres")
         place = "usr/lib/postgresql/*/bin"
         subprocess.run([_find("initdb", place), "-D", self.folder / "data", "-A", "trust", "-U",
-                        "postgres", "-E", "UTF8", "--locale=C", "--no-sync"], user=owner,
-                       check=True, cwd=self.folder, stdout=subprocess.DEVNULL)
+                        "postgres", "-E", "UTF8", "--locale=C", "--no-sync"], check=True,
+                       cwd=self.folder, stdout=subprocess.DEVNULL, **who)
         self.port, = free_ports(1)
         keys = {"wal_level": "logical", "fsync": "off", "max_wal_size": "4GB",
                 "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder,
                 "port": self.port}
         self._spawn([_find("postgres", place), "-D", self.folder / "data"] +
-                    [word for k, v in keys.items() for word in ("-c", f"{k}={v}")], owner)
+                    [word for k, v in keys.items() for word in ("-c", f"{k}={v}")], **who)
         self._ready(self.answers)
         return self
 
@@ -143,19 +144,18 @@ class MariaDb(_Database):
     """With a row binlog. User dbz, password dbz, database shop."""
 
     def start(self):
-        owner = self._give("mysql")
+        who = self._give("mysql")
         data = self.folder / "data"
         subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={data}",
-                        "--auth-root-authentication-method=normal", "--skip-test-db"] +
-                       ([f"--user={owner}"] if owner else []), check=True, cwd=self.folder,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                        "--auth-root-authentication-method=normal", "--skip-test-db"], check=True,
+                       cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who)
         self.port, = free_ports(1)
         self._spawn([_find("mariadbd", "usr/sbin"), "--no-defaults", f"--datadir={data}",
                      f"--port={self.port}", "--bind-address=127.0.0.1", "--server-id=1",
                      f"--socket={self.folder}/sock", "--log-bin=bin", "--binlog-format=ROW",
                      "--binlog-row-image=FULL", "--innodb-flush-log-at-trx-commit=0",
                      "--sync-binlog=0", "--innodb-buffer-pool-size=256M",
-                     f"--pid-file={self.folder}/pid"], owner)
+                     f"--pid-file={self.folder}/pid"], **who)
         self._ready(self.answers)
         self.sql("CREATE DATABASE shop; CREATE USER dbz@'%' IDENTIFIED BY 'dbz'; "
                  "GRANT ALL ON *.* TO dbz@'%';")
