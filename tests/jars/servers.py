@@ -57,7 +57,7 @@ class _Server:
             self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.folder, **who)
 
-    def _ready(self, condition, seconds=60):
+    def _ready(self, condition, seconds=180):
         def there():
             if self.process.poll() is not None:
                 text = (self.folder / "log").read_text("utf-8", "replace")[-3000:]
