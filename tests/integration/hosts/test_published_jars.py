@@ -65,13 +65,13 @@ def test_a_table_to_another_by_debezium(make_worker, tmp_path, postgres):
               "collection.name.format": "copies", "insert.mode": "upsert",
               "delete.enabled": "true", "primary.key.mode": "record_key",
               "schema.evolution": "none"})
-    wait_until("the first rows", lambda: rows(postgres, "copies"), 120)
+    wait_until("the first rows", lambda: rows(postgres, "copies"), 240)
     for pid in java_hosts(worker):
         os.kill(pid, signal.SIGKILL)
     postgres.sql("UPDATE items SET v = v + 1, body = md5((-id)::text) WHERE id % 3 = 0;"
                  "DELETE FROM items WHERE id % 7 = 0;"
                  f"INSERT INTO items VALUES ({COUNT + 1}, 0, 'last');")
-    wait_until("equal tables", lambda: rows(postgres, "copies") == rows(postgres, "items"), 120)
+    wait_until("equal tables", lambda: rows(postgres, "copies") == rows(postgres, "items"), 240)
     copies = rows(postgres, "copies")
     assert len(copies) == COUNT - COUNT // 7 + 1 and 7 not in copies
     assert copies[3] == (1, hashlib.md5(b"-3").hexdigest())
