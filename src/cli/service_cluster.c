@@ -5,7 +5,6 @@
 #include "base/diag.h"
 #include "base/file.h"
 
-#include <rocketmq/client.h>
 
 static char *own_url(const rc_worker_config *config, int port)
 {

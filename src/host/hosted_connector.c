@@ -55,6 +55,7 @@ static int validate_in(rc_session *session, const rc_hosted *hosted, const omc_c
     rc_out_text(&out, hosted->class_name);
     rc_out_text(&out, hosted->location);
     rc_out_kv(&out, config->raw);
+    rc_out_text(&out, config->connector ? config->connector : "");
     r = rc_channel_call(channel, RC_FRAME_VALIDATE, "validate",
                         rc_hosts_settings(hosted->hosts)->scan_timeout_ms, &out, &reply, err);
     if (r == 0) {

@@ -564,9 +564,13 @@ class Host:
     def validate(wire, request, payload):
         r = Reader(payload)
         r.num("B"), r.text(), r.text()
-        bad = r.pairs().get("bad")
-        problems = num("I", 1) + b"\0" + text("bad") + text(bad) + text("is no good: " + bad) \
-            if bad else num("I", 0)
+        config = r.pairs()
+        bad, name, found = config.get("bad"), r.text(), []
+        if bad:
+            found.append(("bad", bad, "is no good: " + bad))
+        if config.get("named", name) != name:
+            found.append(("named", config["named"], "the connector is " + name))
+        problems = num("I", len(found)) + b"".join(b"\0" + b"".join(map(text, p)) for p in found)
         wire.send(VALIDATE, 0, request, problems, REPLY)
 
 

@@ -202,6 +202,8 @@ def test_a_foreign_configuration_is_checked_by_its_plugin(fake):
     answer = fake.create("x", connector__class="fake.Source", connect__topicname="t", bad="wrong")
     assert answer.status == 400
     assert "bad: is no good: wrong" in answer.text
+    answer = fake.create("x", connector__class="fake.Source", connect__topicname="t", named="y")
+    assert answer.status == 400 and "named: the connector is x" in answer.text
 
 
 def test_a_refused_record_takes_the_way_of_errors(fake, tmp_path):

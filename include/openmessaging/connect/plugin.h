@@ -71,6 +71,8 @@ typedef struct omc_config {
     const void *options;
     /** The plugin it is for, with its `data`: one set of functions may serve many plugins. */
     const struct omc_plugin *plugin;
+    /** For validate(): the name of the connector; NULL elsewhere, where the context has it. */
+    const char *connector;
 } omc_config;
 
 /* ---- host services --------------------------------------------------------------------------- */

@@ -172,8 +172,9 @@ final class Inspection {
         String className = in.str();
         String location = in.str();
         Map<String, String> config = in.kv();
+        String connector = in.left() > 0 ? in.str() : "";
         List<Api.Problem> problems =
-                with(className, location, (api, c) -> api.validate(kind, c, config));
+                with(className, location, (api, c) -> api.validate(kind, c, connector, config));
 
         out.u32(problems.size());
         for (Api.Problem p : problems)
