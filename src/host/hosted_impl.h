@@ -27,7 +27,7 @@ int rc_guest_open(rc_guest *g, const omc_config *config, const char *connector, 
                   const rc_channel_config *channel, rc_error *err);
 /* STOP, unless the session is dead; then everything goes. Also half open. */
 void rc_guest_close(rc_guest *g);
-/* The first half of rc_guest_close(): afterwards there is no channel, but the host is still held. */
+/* The first half of rc_guest_close(): afterwards there is no channel; the host is still held. */
 void rc_guest_stop(rc_guest *g);
 /* START of any kind. */
 int rc_guest_start(rc_guest *g, unsigned type, const rc_start *start, const char *what,

@@ -150,8 +150,10 @@ static void due(void *arg)
 static int init(void *task, const omc_sink_context *ctx, omc_error *err)
 {
     sink *s = task;
-    const rc_channel_config setup = {
-        .kind = RC_CHANNEL_SINK, .upcall = upcall, .due = due, .arg = s};
+    const rc_channel_config setup = {.kind = RC_CHANNEL_SINK,
+                                     .upcall = upcall,
+                                     .due = due,
+                                     .arg = s};
 
     s->ctx = ctx;
     return rc_guest_open(&s->guest, ctx->config, ctx->connector, ctx->task, &setup, err);

@@ -402,7 +402,7 @@ class Instance(threading.Thread):
         self.silent("start")
         self.reply(TASK_START, self.request)
         out = open(self.config["file"], "ab")
-        put_records, failed = 0, False
+        put_records, expected = 0, 1
         while True:
             kind, _, _, request, payload = self.next()
             r = Reader(payload)
@@ -410,6 +410,7 @@ class Instance(threading.Thread):
                 return
             if kind == PUT:
                 number = r.num("Q")
+                assert number == expected, f"put {number} instead of {expected}"
                 values = r.records()
                 if put_records >= int(self.config.get("fault.at", "0")):
                     self.silent("put")
@@ -420,6 +421,7 @@ class Instance(threading.Thread):
                 values = self.report(number, values)
                 out.write(b"".join(v.encode() + b"\n" for v in values))
                 put_records += len(values)
+                expected += 1
                 self.call = None
                 self.reply(PUT, request)
             elif kind == PRECOMMIT:

@@ -271,6 +271,13 @@ def test_transforms_predicates_and_converters_run_in_hosts(fake, tmp_path):
     assert lines(out) == expected
 
 
+def test_a_java_converter_without_its_jar_is_told_where_to_put_it(fake):
+    answer = fake.create("x", connector__class="fake.Source", connect__topicname="t",
+                         value__converter="io.confluent.connect.avro.AvroConverter")
+    assert answer.status == 400 and "there is no such converter" in answer.text
+    assert "put its jar" in answer.text and "pluginPaths" in answer.text
+
+
 def test_a_component_that_cannot_start_says_why(fake):
     fake_source(fake, "x", transforms="s", transforms__s__class="fake.Suffix",
                 **{"transforms__s__start.error": "no way"})
@@ -317,7 +324,7 @@ def test_a_protocol_bug_is_named_and_nothing_is_lost(fake, tmp_path, bug):
 ])
 def test_a_source_that_breaks_down_goes_on(make_worker, tmp_path, fault, call, words):
     worker = make_worker(pluginPaths=manifest(tmp_path),
-                         **{**QUICK, "maxStartTimeoutMills": "1s"}).start()
+                         **{**QUICK, "maxStartTimeoutMills": "4s"}).start()
     out = tmp_path / "out.txt"
     fake_source(worker, count=1000, rate=10, fault=fault, fault__call=call, fault__at=500,
                 fault__once=tmp_path / "once", bounded="false")

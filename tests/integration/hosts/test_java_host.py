@@ -222,6 +222,17 @@ def test_batches_are_cut_to_the_limits(shared):
     shared.stop(number)
 
 
+def test_a_record_that_is_reported_too_late_is_not_committed(shared, tmp_path):
+    number = task(shared, LINE, {"file": tmp_path / "out.txt"}, which=hd.SINK)
+    shared.call(hd.OPEN, hd.queue_offsets(("t", "", 0, 0)), number)
+    shared.call(hd.PUT, hd.put(1, [("t", 0, 0, "a"), ("t", 0, 1, "late")]), number)
+    for _ in range(2):  # also the next one: the record is still not handled
+        with pytest.raises(hd.Failed) as e:
+            shared.call(hd.PRECOMMIT, hd.queue_offsets(("t", "", 0, 2)), number)
+        assert e.value.error["code"] == 13 and "(too ugly)" in str(e.value)
+    shared.stop(number)
+
+
 def test_structs_and_logical_types(shared):
     number = ticking(shared, count=2, struct="true")
     shared.credit(number)
