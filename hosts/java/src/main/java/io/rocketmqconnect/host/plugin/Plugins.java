@@ -195,20 +195,6 @@ public final class Plugins {
         return print.toString();
     }
 
-    /** The version of a plugin as its archive has it. */
-    public String version(String className, String location) {
-        try {
-            if (location.isEmpty())
-                return Scanner.UNDEFINED;
-            for (Scanner.Found f : place(location).found)
-                if (f.className.equals(className))
-                    return f.version;
-        } catch (IOException e) {
-            LOG.debug("no version of {}", className, e);
-        }
-        return Scanner.UNDEFINED;
-    }
-
     /** Loads a class of a location; "" is the host's own library. */
     public Class<?> load(String className, String location) throws ClassNotFoundException {
         ClassLoader loader = loader(location);

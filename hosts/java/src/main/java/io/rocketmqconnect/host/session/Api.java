@@ -161,7 +161,7 @@ public interface Api {
         }
     }
 
-    /** A plugin as DESCRIBE shows it. */
+    /** A plugin as SCAN shows it. */
     final class Description {
         public int flags;
         /** null = as its archive says. */
