@@ -40,6 +40,10 @@
  * allowed by them that rc_membership_fence() would refuse, but for the time between the event and
  * the action, for which the close of R9 waits anyway.
  *
+ * The lease has one source, the home of the log; while that is away everybody is suspended. Should
+ * workers one day grant each other time while it is, rc_membership_fence() and LEASE stay as they
+ * are: a grant is one more event that extends the lease.
+ *
  * Times are milliseconds of CLOCK_BOOTTIME (it goes on while the machine sleeps). Cost: no work
  * that grows with the number of units per record or tick; the assignment, when members or units
  * change, at most every assign_ms + 1 ms per 100 units. One thread.

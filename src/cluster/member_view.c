@@ -60,7 +60,7 @@ static int64_t wake_open(const rc_membership *m)
 {
     int64_t at = RC_MIN(m->beat_ms + rc_m_heartbeat_ms(m), m->suspect_at);
 
-    at = RC_MIN(at, m->now + m->timers.heartbeat_ms);
+    at = RC_MIN(at, m->silent_at + 1);
     if (m->acks)
         at = RC_MIN(at, m->nudged_ms + m->timers.retry_ms);
     if (m->list[LIST_READY] || m->now < m->verified_ms + m->close_ms)
