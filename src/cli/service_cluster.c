@@ -92,6 +92,15 @@ static void for_rest(rc_service_cluster *sc, const rc_worker_config *config)
     }
 }
 
+/* On the store's thread. */
+static bool renews(void *arg)
+{
+    const rc_service_cluster *sc = arg;
+    rc_cluster *cluster = atomic_load(&sc->joined);
+
+    return cluster && rc_cluster_is_first(cluster);
+}
+
 static int open_once(rc_service_cluster *sc, const rc_worker_config *config,
                      rc_log_opening *opening, void (*ended)(void *arg, const rc_error *why),
                      void *arg, rc_error *err)
@@ -102,6 +111,8 @@ static int open_once(rc_service_cluster *sc, const rc_worker_config *config,
                                          .create_topics = config->auto_create_topics,
                                          .snapshot = sc->snapshot,
                                          .worker = config->worker_id,
+                                         .renews = renews,
+                                         .renews_arg = sc,
                                          .clock = rc_clock_real(),
                                          .cancel = &opening->cancel};
     rc_topic_store_config with_client = store;
@@ -145,17 +156,14 @@ int rc_service_cluster_open(rc_service_cluster *sc, const rc_worker_config *conf
         if (!(err->flags & OMC_ERR_RETRIABLE) || !rc_log_opening_again(opening, err))
             return r;
     }
+    atomic_store(&sc->joined, sc->cluster);
     for_rest(sc, config);
     return 0;
 }
 
-void rc_service_cluster_end(rc_service_cluster *sc)
-{
-    rc_cluster_free(RC_TAKE(sc->cluster));
-}
-
 void rc_service_cluster_close(rc_service_cluster *sc)
 {
+    rc_cluster_free(sc->cluster);
     rmq_client_close(sc->client);
     free(sc->url);
     free(sc->snapshot);

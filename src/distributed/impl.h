@@ -28,6 +28,7 @@ typedef enum rc_event_kind {
     RC_EVENT_FOREIGN,
     /* Of the worker. */
     RC_EVENT_REPORT,
+    RC_EVENT_NOT_HERE, /* a unit to drain or stop that has ended already */
     /* Of people and of the store. */
     RC_EVENT_WANT_LEASE,
     RC_EVENT_CATALOG,
@@ -49,6 +50,7 @@ typedef struct rc_event {
     size_t count;
     bool on;
     const char *text; /* name; why */
+    rc_unit_id unit;
     rc_unit_report report;
     rc_error err;
 } rc_event;

@@ -210,6 +210,19 @@ int rc_cluster_explain(rc_cluster *cluster, const char *connector, int task, rc_
     return 0;
 }
 
+bool rc_cluster_is_first(rc_cluster *cluster)
+{
+    rc_fold_worker *worker = NULL;
+    bool first;
+
+    pthread_mutex_lock(&cluster->machine_mu);
+    first = rc_membership_state_of(cluster->machine) == RC_MEMBERSHIP_OPEN;
+    while (first && (worker = rc_fold_next_worker(rc_membership_fold(cluster->machine), worker)))
+        first = worker->closed >= 0 || strcmp(cluster->config.worker_id, worker->name) <= 0;
+    pthread_mutex_unlock(&cluster->machine_mu);
+    return first;
+}
+
 /* ---- figures --------------------------------------------------------------------------------- */
 
 void rc_cluster_figures(rc_cluster *cluster,
