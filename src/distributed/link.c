@@ -24,6 +24,9 @@ struct rc_link {
     call *read;  /* the read that is open: a later one replaces it */
     rc_loop_timer *timer; /* looks for foreign members */
     bool up;
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    int closing; /* [mu] connections that are not gone yet */
 };
 
 struct call {
@@ -71,11 +74,26 @@ static bool current(call *c)
     return true;
 }
 
+static void on_gone(void *arg)
+{
+    rc_link *link = arg;
+
+    pthread_mutex_lock(&link->mu);
+    link->closing--;
+    pthread_cond_broadcast(&link->cond);
+    pthread_mutex_unlock(&link->mu);
+}
+
 static void hang_up(rc_link *link)
 {
     link->up = false;
     rc_loop_timer_set(link->timer, -1);
-    rmq_pinned_close(RC_TAKE(link->pinned));
+    if (link->pinned) {
+        pthread_mutex_lock(&link->mu);
+        link->closing++;
+        pthread_mutex_unlock(&link->mu);
+        rmq_pinned_close(RC_TAKE(link->pinned), on_gone, link);
+    }
     while (link->calls)
         call_free(link->calls);
 }
@@ -343,6 +361,8 @@ rc_link *rc_link_new(const rc_link_config *config)
     rc_link *link = rc_calloc(1, sizeof *link);
 
     link->config = *config;
+    pthread_mutex_init(&link->mu, NULL);
+    pthread_cond_init(&link->cond, NULL);
     rmq_client_run(config->client, do_open, link);
     return link;
 }
@@ -360,6 +380,12 @@ void rc_link_free(rc_link *link)
     if (!link)
         return;
     rmq_client_run(link->config.client, do_close, link);
+    pthread_mutex_lock(&link->mu);
+    while (link->closing > 0)
+        pthread_cond_wait(&link->cond, &link->mu);
+    pthread_mutex_unlock(&link->mu);
+    pthread_cond_destroy(&link->cond);
+    pthread_mutex_destroy(&link->mu);
     free(link);
 }
 

@@ -42,10 +42,15 @@ struct rmq_pinned {
     bool is_up, ended, closing;
     rc_error why; /* ended */
     int holds;    /* what calls back yet: the route, the remote */
+    void (*closed)(void *arg);
+    void *closed_arg;
 };
 
 static void maybe_free(rmq_pinned *p)
 {
+    void (*closed)(void *arg) = p->closed;
+    void *arg = p->closed_arg;
+
     if (p->holds > 0)
         return;
     rc_loop_timer_free(p->timer);
@@ -55,6 +60,7 @@ static void maybe_free(rmq_pinned *p)
     free((void *)(uintptr_t)p->config.group);
     free((void *)(uintptr_t)p->config.member);
     free(p);
+    closed(arg);
 }
 
 static void on_closed(void *arg)
@@ -560,21 +566,29 @@ rmq_pinned *rmq_pinned_open(const rmq_pinned_config *config)
     return p;
 }
 
-void rmq_pinned_close(rmq_pinned *p)
+/* `closed` comes from the loop, not from inside the call. */
+static void on_no_remote(void *arg)
+{
+    on_closed(arg);
+}
+
+void rmq_pinned_close(rmq_pinned *p, void (*closed)(void *arg), void *arg)
 {
     asking *a;
 
-    if (!p)
-        return;
     RC_ASSERT(!p->closing);
     p->closing = true;
+    p->closed = closed;
+    p->closed_arg = arg;
     rc_loop_timer_set(p->timer, -1);
     while ((a = p->askings)) {
         DL_DELETE(p->askings, a);
         a->pinned = NULL;
     }
-    if (p->remote)
+    if (p->remote) {
         rmq_remote_close(p->remote, on_closed, p);
-    else
-        maybe_free(p);
+    } else {
+        p->holds++;
+        rmq_client_post(p->config.client, on_no_remote, p);
+    }
 }
