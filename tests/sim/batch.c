@@ -21,6 +21,8 @@ void tally_add(struct tally *sum, const struct tally *other)
     sum->late += other->late;
     sum->witnessed += other->witnessed;
     sum->batches += other->batches;
+    sum->configs_written += other->configs_written;
+    sum->configs_refused += other->configs_refused;
     for (int f = 0; f < FAULTS; f++)
         sum->faults[f] += other->faults[f];
     if (!other->some || (sum->some && sum->seed < other->seed))
@@ -52,6 +54,8 @@ static void count(const sim *s, struct tally *t)
     t->late += s->late;
     t->witnessed += s->witnessed;
     t->batches += s->batches;
+    t->configs_written += s->configs_written;
+    t->configs_refused += s->configs_refused;
     for (int f = 0; f < FAULTS; f++)
         t->faults[f] += s->faults[f];
     if (s->invariant)

@@ -65,6 +65,8 @@ static void faults(const struct tally *t)
     for (int f = 0; f < FAULTS; f++)
         printf("%s %s %llu", f ? "," : "", fault_name[f], (unsigned long long)t->faults[f]);
     printf("\nunits given up for a higher generation: %llu\n", (unsigned long long)t->witnessed);
+    printf("configurations: %llu written, %llu refused, for another worker's came first\n",
+           (unsigned long long)t->configs_written, (unsigned long long)t->configs_refused);
 }
 
 /** The seeds are dealt out to the mixes in shares that follow each other. */

@@ -26,6 +26,7 @@ enum rule {
     RULE_WITNESS,
     RULE_FLOOR,
     RULE_BOOTTIME,
+    RULE_CONFIG_RANK,
     RULES
 };
 

@@ -101,6 +101,8 @@ static void make_world(sim *s)
     for (int b = 0; b < BROKERS; b++)
         s->broker[b] = (broker){.id = b, .up = true};
     member_world(s);
+    if (s->seed % 4 == 0)
+        config_world(s);
     make_units(s);
     make_workers(s);
 }
@@ -124,8 +126,10 @@ static void heal(void *world, void *arg)
 
 static void finish(sim *s)
 {
-    for (int i = 0; i < s->worker_count; i++)
+    for (int i = 0; i < s->worker_count; i++) {
         member_free(&s->worker[i]);
+        config_gone(&s->worker[i]);
+    }
 }
 
 bool sim_run(sim *s, uint64_t seed, const mix *m, uint64_t off)
@@ -142,6 +146,8 @@ bool sim_run(sim *s, uint64_t seed, const mix *m, uint64_t off)
         ;
     if (!s->invariant)
         member_check(s);
+    if (!s->invariant && s->configs)
+        config_check(s);
     for (int i = 0; i < s->unit_count && !s->invariant; i++)
         unit_check(s, &s->unit[i]);
     finish(s);

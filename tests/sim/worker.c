@@ -134,6 +134,8 @@ void worker_start(sim *s, worker *w)
     memset(w->run, 0, sizeof(w->run));
     sim_trace(s, "%s starts", w->name);
     member_start(s, w);
+    if (s->configs)
+        config_start(s, w);
 }
 
 static void start_again(void *world, void *arg)
@@ -162,5 +164,6 @@ void worker_kill(sim *s, worker *w)
         if (w->run[u])
             w->run[u]->state = RUN_DEAD;
     member_gone(s, w);
+    config_gone(w);
     worker_start_after(s, w, 200 * SIM_MS + engine_span(&s->engine, 3 * SIM_S));
 }

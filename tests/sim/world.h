@@ -227,6 +227,7 @@ struct worker {
     conn *data[BROKERS];
     running *run[UNITS_MAX];
     member *member;
+    struct config_member *config; /* NULL: it is not part of this run. */
 };
 
 void worker_start(sim *s, worker *w);
@@ -319,6 +320,13 @@ void member_check(sim *s);
 /** Others may be told that `w` has gone: late, or not at all. */
 void hint_gone(sim *s, worker *w, bool lossy);
 
+/* ---- configurations (config.c): the table that workers share, of the product ------------------ */
+
+void config_world(sim *s);
+void config_start(sim *s, worker *w);
+void config_gone(worker *w);
+void config_check(sim *s);
+
 /* ---- a run (run.c, faults.c, mixes.c) -------------------------------------------------------- */
 
 enum fault {
@@ -377,11 +385,13 @@ struct sim {
     sim_time cut_until[WORKERS_MAX][BROKERS];
     unit unit[UNITS_MAX];
     struct home *home[HOMES];
+    struct config_log *configs; /* NULL: not part of this run. */
 
     char failure[512];
     const char *invariant; /* NULL: all hold. */
     uint64_t faults[FAULTS];
     uint64_t claims, late, batches, starts, releases, witnessed, doubled, lost;
+    uint64_t configs_written, configs_refused;
 };
 
 void sim_init(sim *s);
