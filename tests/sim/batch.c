@@ -107,9 +107,8 @@ static void await(pid_t pid, struct tally *t)
 
 void batch_run(const struct batch *b, struct tally *sum)
 {
-    struct tally *shared =
-        mmap(NULL, sizeof(*shared) * JOBS_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-             -1, 0);
+    struct tally *shared = mmap(NULL, sizeof(*shared) * JOBS_MAX, PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pid[JOBS_MAX];
 
     RC_ASSERT(shared != MAP_FAILED && b->jobs >= 1 && b->jobs <= JOBS_MAX);

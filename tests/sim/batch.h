@@ -11,8 +11,8 @@ struct tally {
     uint64_t events, claims, starts, releases, late, witnessed, batches;
     uint64_t configs_written, configs_refused;
     uint64_t faults[FAULTS];
-    uint64_t at;    /* The seed that is being run. */
-    bool some;      /* A run has failed: the one with the lowest seed was */
+    uint64_t at; /* The seed that is being run. */
+    bool some;   /* A run has failed: the one with the lowest seed was */
     uint64_t seed;
     char invariant[12];
     char text[512];

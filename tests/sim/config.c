@@ -32,7 +32,7 @@ struct config_log {
 struct config_member {
     worker *worker;
     rc_shared *table;
-    int next;        /* To be read. */
+    int next; /* To be read. */
     bool writing;
     int64_t version; /* Of what it writes, if it counts. */
     int64_t number;

@@ -46,6 +46,23 @@ static void jump(sim *s, worker *w)
     w->wall += engine_chance(&s->engine, 0.5) ? by : -by;
 }
 
+static void take_part(void *world, void *arg)
+{
+    member_drain(world, arg, false);
+}
+
+static void leave(sim *s, worker *w)
+{
+    if (!w->alive)
+        return;
+    if (engine_chance(&s->engine, 0.5)) {
+        member_leave(s, w);
+        return;
+    }
+    member_drain(s, w, true);
+    worker_after(s, w, some_span(s), take_part, w);
+}
+
 /* ---- brokers --------------------------------------------------------------------------------- */
 
 static void broker_up(void *world, void *arg)
@@ -55,7 +72,7 @@ static void broker_up(void *world, void *arg)
 
     b->up = true;
     sim_trace(s, "broker %d is up", b->id);
-    if (s->calm || !engine_chance(&s->engine, 0.3))
+    if (s->calm || s->mix->outage || !engine_chance(&s->engine, 0.3))
         return;
     for (int i = 0; i < s->worker_count; i++) /* Its list of clients is empty at first. */
         hint_gone(s, &s->worker[i], true);
@@ -146,16 +163,53 @@ static void happen(void *world, void *arg)
     case FAULT_CLOCK:
         jump(s, w);
         break;
+    case FAULT_LEAVE:
+        leave(s, w);
+        break;
     case FAULT_GAP:
     case FAULTS:
         break;
     }
 }
 
+static void move_home(void *world, void *arg)
+{
+    sim *s = world;
+
+    (void)arg;
+    member_move_home(s, &s->worker[engine_below(&s->engine, s->worker_count)]);
+}
+
+static void retention(void *world, void *arg)
+{
+    sim *s = world;
+
+    (void)arg;
+    home_trim_before(s, s->engine.now - s->times.recent - SIM_S);
+    engine_after(&s->engine, SIM_S, retention, NULL);
+}
+
+static void outage(void *world, void *arg)
+{
+    sim *s = world;
+    sim_time span = 5 * SIM_S + engine_span(&s->engine, 4 * SIM_S);
+
+    (void)arg;
+    s->claims_before = s->claims;
+    for (int b = 0; b < BROKERS; b++)
+        broker_restart(s, &s->broker[b], span, 0);
+}
+
 void faults_plan(sim *s)
 {
     sim_time last = s->times.heal - 400 * SIM_MS, first = 800 * SIM_MS;
 
+    for (int i = 0; i < s->mix->moves; i++)
+        engine_after(&s->engine, first + engine_span(&s->engine, last - first), move_home, NULL);
+    if (s->mix->snapshots)
+        engine_after(&s->engine, SIM_S, retention, NULL);
+    if (s->mix->outage)
+        engine_after(&s->engine, 5 * SIM_S, outage, NULL);
     for (int i = 0; i < s->mix->faults; i++)
         engine_after(&s->engine, first + engine_span(&s->engine, last - first), happen, NULL);
 }

@@ -3,9 +3,14 @@
 
 #include <string.h>
 
+struct kept {
+    rc_slice bytes; /* In the arena of the run. */
+    sim_time stored;
+};
 struct home {
     int broker;
-    rc_slice *at; /* Bytes in the arena of the run. */
+    int number;
+    struct kept *at;
     int64_t count;
     int cap;
     int64_t least;    /* Retention has taken those below. */
@@ -23,7 +28,13 @@ void home_make(sim *s, int number, int on)
 
     RC_ASSERT(number < HOMES && !s->home[number]);
     h->broker = on;
+    h->number = number;
     s->home[number] = h;
+}
+
+int home_broker(const sim *s, int number)
+{
+    return s->home[number]->broker;
 }
 
 int64_t home_count(const sim *s, int number)
@@ -33,27 +44,45 @@ int64_t home_count(const sim *s, int number)
 
 rc_slice home_record(const sim *s, int number, int64_t offset)
 {
-    return s->home[number]->at[offset];
+    return s->home[number]->at[offset].bytes;
 }
 
-void home_trim(sim *s, int number, int64_t below)
+void home_trim_before(sim *s, sim_time stored)
 {
-    struct home *h = s->home[number];
+    for (int n = 0; n < HOMES && s->home[n]; n++) {
+        struct home *h = s->home[n];
 
-    h->least = RC_MAX(h->least, RC_MIN(below, h->count));
+        while (h->least < h->count && h->at[h->least].stored < stored)
+            h->least++;
+    }
 }
 
 /* ---- pulls ----------------------------------------------------------------------------------- */
 
-static void fill(const struct home *h, struct pull_home *p)
+/** Offset of the first record that is not old. */
+static int64_t recent(const sim *s, const struct home *h)
 {
+    int64_t at = h->count;
+
+    while (at > h->least && h->at[at - 1].stored >= s->engine.now - s->times.recent)
+        at--;
+    return at;
+}
+
+static void fill(const sim *s, const struct home *h, struct pull_home *p)
+{
+    if (p->from == PULL_RECENT)
+        p->from = recent(s, h);
+    else if (p->from == PULL_LEAST)
+        p->from = h->least;
     p->outcome = p->from > h->count ? PULL_BEYOND : p->from < h->least ? PULL_BELOW : PULL_FOUND;
     p->least = h->least;
+    p->end = h->count;
     p->count = 0;
     if (p->outcome != PULL_FOUND)
         return;
     for (int64_t o = p->from; o < h->count && p->count < PULL_MAX; o++)
-        p->record[p->count++] = h->at[o];
+        p->record[p->count++] = h->at[o].bytes;
 }
 
 static void unhold(struct pull_home *p)
@@ -81,7 +110,7 @@ void pull_home_serve(sim *s, call *c)
     struct pull_home *p = (struct pull_home *)c;
     struct home *h = s->home[p->home];
 
-    fill(h, p);
+    fill(s, h, p);
     if (p->outcome != PULL_FOUND || p->count > 0) {
         call_answer(s, c);
         return;
@@ -98,7 +127,7 @@ static void wake_pulls(sim *s, struct home *h)
         struct pull_home *p = h->pulls;
 
         unhold(p);
-        fill(h, p);
+        fill(s, h, p);
         call_answer(s, &p->call);
     }
 }
@@ -135,9 +164,12 @@ static void flushed(void *world, void *arg)
 /** Acknowledged when it is flushed; flushes come one after the other. */
 static void flush(sim *s, struct home *h, struct append_home *a)
 {
-    struct flush *f = engine_new(&s->engine, sizeof(*f));
+    struct flush *f;
     sim_time most = s->calm ? 25 * SIM_MS : 150 * SIM_MS;
 
+    if (s->mix->loss != 2)
+        return;
+    f = engine_new(&s->engine, sizeof(*f));
     *f = (struct flush){h, a, s->broker[h->broker].boot, h->count};
     h->flushes = RC_MAX(h->flushes, s->engine.now + 5 * SIM_MS + engine_span(&s->engine, most));
     engine_after(&s->engine, h->flushes - s->engine.now, flushed, f);
@@ -146,32 +178,40 @@ static void flush(sim *s, struct home *h, struct append_home *a)
 static void append(sim *s, struct home *h, rc_slice bytes)
 {
     h->at = sim_grow(s, h->at, (int)h->count, &h->cap, sizeof(*h->at));
-    h->at[h->count++] = bytes;
-    member_appended(s, bytes);
+    h->at[h->count++] = (struct kept){bytes, s->engine.now};
+    member_appended(s, h->number, bytes);
     wake_pulls(s, h);
 }
 
+/** Now and then: refused; stored twice by somebody between; cut off before the answer; said to be
+ *  stored but not flushed. */
 void append_home_serve(sim *s, call *c)
 {
     struct append_home *a = (struct append_home *)c;
     struct home *h = s->home[a->home];
-    bool trouble = s->mix->lost_reply && !s->calm;
+    double trouble = s->calm || s->mix->outage ? 1 : engine_fraction(&s->engine);
 
     a->offset = h->count;
+    a->outcome = trouble < 0.004 ? STORED_NOT : trouble < 0.008 ? STORED_WEAK : STORED;
+    if (a->outcome == STORED_NOT) {
+        call_answer(s, c);
+        return;
+    }
     append(s, h, a->bytes);
-    if (trouble && engine_chance(&s->engine, 0.002)) { /* Somebody between sent it twice. */
+    if (trouble >= 0.008 && trouble < 0.010) {
         s->doubled++;
         append(s, h, a->bytes);
     }
-    if (trouble && engine_chance(&s->engine, 0.004)) { /* Cut before the answer. */
+    if (trouble >= 0.010 && trouble < 0.014) {
         net_reset_worker(s, c->conn);
         net_reset_broker(s, c->conn);
-        a = NULL;
-    }
-    if (s->mix->loss == 2)
+        flush(s, h, NULL);
+    } else if (s->mix->loss == 2 && a->outcome == STORED) {
         flush(s, h, a);
-    else if (a)
+    } else {
+        flush(s, h, NULL);
         call_answer(s, c);
+    }
 }
 
 /* ---- restarts -------------------------------------------------------------------------------- */
@@ -193,5 +233,6 @@ void home_down(sim *s, const broker *b, int lose)
         sim_trace(s, "home %d loses %lld records", n, (long long)(h->count - keep));
         s->lost += (uint64_t)(h->count - keep);
         h->count = keep;
+        member_truncated(s, n);
     }
 }

@@ -20,8 +20,8 @@
 
 struct options {
     uint64_t first, count;
-    const mix *mix; /* NULL = all. */
-    uint64_t off;
+    const mix *mix;           /* NULL = all. */
+    const struct mutant *off; /* NULL = none. */
     int jobs;
     bool trace, mutants, one;
 };
@@ -73,17 +73,18 @@ static void faults(const struct tally *t)
 static int run_mixes(const struct options *o)
 {
     uint64_t share = o->mix ? o->count : (o->count + (uint64_t)mix_count - 1) / (uint64_t)mix_count;
+    uint64_t off = o->off ? o->off->off : 0;
     struct tally all = {0};
     double began = seconds();
 
     head();
     for (int i = 0; i < mix_count; i++) {
         const mix *m = &mixes[i];
-        struct batch b = {m, o->off, o->first, share, false, o->jobs};
+        struct batch b = {m, off, o->first, share, false, o->jobs};
         struct tally t = {0};
         double at = seconds();
 
-        if (o->mix && o->mix != m)
+        if (o->mix ? o->mix != m : m->extra)
             continue;
         if (!o->mix)
             b.first += share * (uint64_t)i;
@@ -105,7 +106,7 @@ static int run_one(const struct options *o)
     sim_init(s);
     s->tracing = o->trace;
     s->trace = stdout;
-    ok = sim_run(s, o->first, o->mix ? o->mix : &mixes[0], o->off);
+    ok = sim_run(s, o->first, o->mix ? o->mix : &mixes[0], o->off ? o->off->off : 0);
     printf("seed %llu, %llu events: %s %s\n", (unsigned long long)o->first,
            (unsigned long long)s->engine.done, ok ? "ok" : s->invariant, s->failure);
     sim_release(s);
@@ -119,8 +120,8 @@ static int list(void)
 {
     for (int i = 0; i < mix_count; i++)
         printf("mix  %-13s %s\n", mixes[i].name, mixes[i].about);
-    for (int r = 0; r < RULES; r++)
-        printf("rule %-18s %-9s %s\n", rules[r].name, rules[r].reference, rules[r].about);
+    for (int i = 0; i < mutant_count; i++)
+        printf("rule %-14s %-7s %s\n", mutants[i].name, mutants[i].reference, mutants[i].about);
     return 0;
 }
 
@@ -138,20 +139,12 @@ static bool read_range(const char *text, struct options *o)
     return *end == '\0' && last >= first;
 }
 
-static bool read_rules(char *text, struct options *o)
+static bool read_off(const char *text, struct options *o)
 {
-    char *save = NULL;
-
-    for (char *name = strtok_r(text, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-        int rule = rule_find(name);
-
-        if (rule < 0) {
-            fprintf(stderr, "there is no rule '%s'; --list has them\n", name);
-            return false;
-        }
-        o->off |= (uint64_t)1 << rule;
-    }
-    return true;
+    o->off = mutant_find(text);
+    if (!o->off)
+        fprintf(stderr, "there is no rule '%s'; --list has them\n", text);
+    return o->off != NULL;
 }
 
 static bool read_mix(const char *text, struct options *o)
@@ -165,17 +158,21 @@ static bool read_mix(const char *text, struct options *o)
 static int usage(void)
 {
     fprintf(stderr, "usage: cluster_sim [--seeds A..B] [--seed N [--trace]] [--mix NAME]\n"
-                    "                   [--off RULE,...] [--mutants] [--jobs N] [--list]\n");
+                    "                   [--off RULE] [--mutants] [--jobs N] [--list]\n");
     return 2;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option table[] = {
-        {"seeds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, '1'},
-        {"mix", required_argument, NULL, 'm'},   {"off", required_argument, NULL, 'o'},
-        {"jobs", required_argument, NULL, 'j'},  {"trace", no_argument, NULL, 't'},
-        {"mutants", no_argument, NULL, 'M'},     {"list", no_argument, NULL, 'l'},
+        {"seeds", required_argument, NULL, 's'},
+        {"seed", required_argument, NULL, '1'},
+        {"mix", required_argument, NULL, 'm'},
+        {"off", required_argument, NULL, 'o'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"trace", no_argument, NULL, 't'},
+        {"mutants", no_argument, NULL, 'M'},
+        {"list", no_argument, NULL, 'l'},
         {NULL, 0, NULL, 0},
     };
     struct options o = {.first = 0, .count = 1000, .jobs = 2};
@@ -189,7 +186,7 @@ int main(int argc, char **argv)
             return usage();
         if (c == 'm' && !read_mix(optarg, &o))
             return 2;
-        if (c == 'o' && !read_rules(optarg, &o))
+        if (c == 'o' && !read_off(optarg, &o))
             return 2;
         if (c == 'j' && (rc_parse_int64(omc_slice_str(optarg), &jobs) < 0 || jobs < 1 || jobs > 64))
             return usage();

@@ -43,36 +43,36 @@ static bool holds(const struct hunt *h)
     return t.failed == 0;
 }
 
-static bool hunt_rule(int r, uint64_t first, uint64_t count, int jobs)
+static bool hunt_mutant(const struct mutant *m, uint64_t first, uint64_t count, int jobs)
 {
     struct hunt h = {.first = first, .count = count, .jobs = jobs};
     bool found = false, sound;
 
-    for (size_t i = 0; !found && i < RC_COUNT(rules[r].mixes) && rules[r].mixes[i]; i++)
-        found = hunt_mix(&h, mix_find(rules[r].mixes[i]), (uint64_t)1 << r);
+    for (size_t i = 0; !found && i < RC_COUNT(m->mixes) && m->mixes[i]; i++)
+        found = hunt_mix(&h, mix_find(m->mixes[i]), m->off);
     sound = found && holds(&h);
     if (found)
-        printf("%-18s %-10s %-6s %8llu  %-13s %7llu  %s\n", rules[r].name, rules[r].reference,
+        printf("%-18s %-10s %-6s %8llu  %-13s %7llu  %s\n", m->name, m->reference,
                h.tally.invariant, (unsigned long long)h.tally.seed, h.mix->name,
                (unsigned long long)h.runs, sound ? "caught" : "FAILS WITH THE RULE ON");
     else
-        printf("%-18s %-10s %-6s %8s  %-13s %7llu  NOT CAUGHT\n", rules[r].name,
-               rules[r].reference, "-", "-", "-", (unsigned long long)h.runs);
+        printf("%-18s %-10s %-6s %8s  %-13s %7llu  NOT CAUGHT\n", m->name, m->reference, "-", "-",
+               "-", (unsigned long long)h.runs);
     fflush(stdout);
     return sound;
 }
 
-int mutants_run(uint64_t only, uint64_t first, uint64_t count, int jobs)
+int mutants_run(const struct mutant *only, uint64_t first, uint64_t count, int jobs)
 {
     int caught = 0, looked = 0;
 
     printf("%-18s %-10s %-6s %8s  %-13s %7s  %s\n", "rule off", "of", "fails", "seed", "mix",
            "runs", "");
-    for (int r = 0; r < RULES; r++) {
-        if (only && !(only >> r & 1))
+    for (int i = 0; i < mutant_count; i++) {
+        if (only && only != &mutants[i])
             continue;
         looked++;
-        caught += hunt_rule(r, first, count, jobs);
+        caught += hunt_mutant(&mutants[i], first, count, jobs);
     }
     printf("%d of %d rules: a run fails without them\n", caught, looked);
     return caught == looked ? 0 : 1;

@@ -229,7 +229,7 @@ void call_answer(sim *s, call *request)
 
     if (!c->there || c->worker->life != c->life)
         return;
-    if (!s->calm && s->mix->lost_reply && engine_chance(&s->engine, 0.004))
+    if (!s->calm && !s->mix->outage && engine_chance(&s->engine, 0.004))
         return;
     if (cut >= s->times.user_timeout)
         return;

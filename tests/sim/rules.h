@@ -1,42 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * The rules of the ownership protocol that can be switched off, each to show that the others do not
- * hold without it. Those of the data path are switched off in the simulator's tasks, the others in
- * src/cluster itself, in a build with RC_CLUSTER_MUTANTS.
+ * hold without it. Those of the data path are the simulator's own, the others are switched off in
+ * src/cluster itself, in a build with RC_CLUSTER_MUTANTS; some have a half on either side.
  */
 #ifndef SIM_RULES_H
 #define SIM_RULES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum rule {
-    /* The data path's: */
+    RULE_READ_BACK,
+    RULE_ACKED_START,
+    RULE_FENCE,
+    RULE_PING,
+    RULE_PING_APPLIED,
+    RULE_LEASE_SENT,
+    RULE_CLAIM_SESSION,
+    RULE_CLAIM_PREV,
+    RULE_CLAIM_CLOSE,
+    RULE_CLOSE_WAIT,
+    RULE_REOPEN,
+    RULE_SILENCE,
+    RULE_NONCE,
+    RULE_VERIFIED,
+    RULE_QUARANTINE,
+    RULE_FLOOR,
+    RULE_WITNESS,
+    RULE_INCARNATION,
+    RULE_BEAT_VOID,
+    RULE_BOOTTIME,
+    RULE_START_RECORD,
+    RULE_DRAIN,
     RULE_ONE_UNANSWERED,
     RULE_TAIL,
     RULE_BARRIER,
+    RULE_RESOLVE,
+    RULE_QUEUE_UNION,
     RULE_NOTES,
     RULE_NOTE_HELD,
-    RULE_QUEUE_UNION,
-    RULE_RESOLVE,
     RULE_CONTIGUOUS,
-    RULE_TAKE_OVER_WAIT,
-    RULE_START_RECORD,
-    RULE_DRAIN,
     RULE_POSITION_RANK,
-    RULE_WITNESS,
-    RULE_FLOOR,
-    RULE_BOOTTIME,
+    RULE_TAKE_OVER_WAIT,
     RULE_CONFIG_RANK,
     RULES
 };
 
-struct rule_info {
+/** A way to break something: one rule off, or several that stand in for each other. */
+struct mutant {
     const char *name;
     const char *reference; /* In the protocol's specification. */
     const char *about;     /* What holds while it is on. */
+    uint64_t off;          /* Rules, by number. */
     const char *mixes[3];  /* Where to look for a run that fails without it. */
 };
-extern const struct rule_info rules[RULES];
-int rule_find(const char *name); /* -1 = none. */
+extern const struct mutant mutants[];
+extern const int mutant_count;
+const struct mutant *mutant_find(const char *name); /* NULL = none. */
+
+/** The bits of src/cluster's rules among those of `off`. */
+uint64_t rules_of_machine(uint64_t off);
 
 #endif

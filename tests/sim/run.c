@@ -56,6 +56,7 @@ static const struct times scaled = {
     .send_timeout = 1000 * SIM_MS,
     .pace = 160 * SIM_MS,
     .commit = 400 * SIM_MS,
+    .recent = 7 * SIM_S,
     .heal = 12 * SIM_S,
     .end = 22 * SIM_S,
 };
@@ -89,15 +90,14 @@ static void make_units(sim *s)
 static void make_world(sim *s)
 {
     const mix *m = s->mix;
-    enum data_mode mode = m->mode ? (enum data_mode)m->mode
-                                  : (enum data_mode)(1 + engine_below(&s->engine, 3));
+    enum data_mode mode = m->mode ? m->mode : (enum data_mode)(1 + engine_below(&s->engine, 3));
 
     s->times = scaled;
     s->exactly_once = mode != DATA_AT_LEAST_ONCE;
     s->strict = mode == DATA_STRICT;
-    s->worker_count = m->workers ? 3 + engine_below(&s->engine, WORKERS_MAX - 2) : 3;
-    s->unit_count = m->workers ? s->worker_count + engine_below(&s->engine, s->worker_count)
-                               : 2 + (int)(s->seed & 1);
+    s->worker_count = m->many ? 3 + engine_below(&s->engine, WORKERS_MAX - 2) : 3;
+    s->unit_count = m->many ? s->worker_count + engine_below(&s->engine, s->worker_count)
+                            : 2 + (int)(s->seed & 1);
     for (int b = 0; b < BROKERS; b++)
         s->broker[b] = (broker){.id = b, .up = true};
     member_world(s);
@@ -130,6 +130,7 @@ static void finish(sim *s)
         member_free(&s->worker[i]);
         config_gone(&s->worker[i]);
     }
+    member_world_end(s);
 }
 
 bool sim_run(sim *s, uint64_t seed, const mix *m, uint64_t off)

@@ -8,8 +8,8 @@
  *   RUN      sends (task_send.c) and commits (task_commit.c)
  *
  * After a suspension the positions are read again before anything is written (`checking`). A drain
- * polls no more, settles and commits everything, and then lets go (R14). What is written was allowed
- * by the fence just before: task_may_write().
+ * polls no more, settles and commits everything, and then lets go (R14). What is written was
+ * allowed by the fence just before: task_may_write().
  */
 #include "world.h"
 
@@ -50,31 +50,24 @@ void task_stop(sim *s, running *r, const char *why)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-/** Highest generation in what was read that cannot be ours; -1 = none. */
-static int64_t foreign_generation(const running *r, int count)
+/** True when the unit is ours to write, as far as the position topic knows (R11). */
+static bool witness(sim *s, running *r, int count)
 {
-    int64_t highest = -1;
-
-    for (int i = 0; i < count; i++) {
-        const struct position *p = &r->unit->positions[i];
-
-        if ((p->gen > r->gen || p->life != r->life) && p->gen > highest)
-            highest = p->gen;
-    }
-    return highest;
-}
-
-/** True when the unit is ours to write, as far as the position topic knows. */
-static bool witness(sim *s, running *r, int count, enum rule rule)
-{
-    int64_t seen = rule_off(s, rule) ? -1 : foreign_generation(r, count);
+    int64_t seen = rule_off(s, RULE_FLOOR) ? -1 : unit_foreign(r->unit, count, r->gen, r->life);
 
     if (seen < r->gen)
         return true;
+    task_outranked(s, r, seen);
+    return false;
+}
+
+void task_outranked(sim *s, running *r, int64_t seen)
+{
+    worker *w = r->worker;
+
     s->witnessed++;
     task_stop(s, r, "a higher generation was seen");
-    member_seen_higher(s, r->worker, r->unit, r->gen, seen);
-    return false;
+    member_seen_higher(s, w, r->unit, r->gen, seen);
 }
 
 static void adopt(sim *s, running *r, int count)
@@ -102,35 +95,32 @@ static void positions_read(sim *s, call *c, bool answered)
         return;
     if (!answered) {
         worker_after(s, r->worker, 100 * SIM_MS, read_positions, r);
-    } else if (witness(s, r, read->end, RULE_FLOOR)) {
+    } else if (witness(s, r, read->end)) {
         adopt(s, r, read->end);
         r->state = RUN_NOTE;
         write_start(s, r);
     }
 }
 
-static void ask_positions(sim *s, running *r, void (*done)(sim *s, call *c, bool answered))
-{
-    struct read *read = engine_new(&s->engine, sizeof(*read));
-
-    read->call.serve = read_positions_serve;
-    read->call.done = done;
-    read->run = r;
-    read->unit = r->unit;
-    read->attempt = r->checks;
-    net_ask(s, r->worker, r->unit->position_broker, &read->call);
-}
-
 static void read_positions(void *world, void *arg)
 {
+    sim *s = world;
     running *r = arg;
+    struct read *read;
 
-    if (task_live(r) && r->state == RUN_READ)
-        ask_positions(world, r, positions_read);
+    if (!task_live(r) || r->state != RUN_READ)
+        return;
+    read = engine_new(&s->engine, sizeof(*read));
+    read->call.serve = read_positions_serve;
+    read->call.done = positions_read;
+    read->run = r;
+    read->unit = r->unit;
+    net_ask(s, r->worker, r->unit->position_broker, &read->call);
 }
 
 static void begin(sim *s, running *r)
 {
+    member_started(s, r->worker, r->unit, r->gen);
     if (!s->exactly_once || r->unit->sink) {
         r->state = RUN_RUN;
         task_loops(s, r);
@@ -168,43 +158,9 @@ static void write_start(void *world, void *arg)
         task_write_position(s, r, r->base, start_written, false);
 }
 
-/* ---- suspension ------------------------------------------------------------------------------ */
-
-static void check(void *world, void *arg);
-
-static void checked(sim *s, call *c, bool answered)
+bool task_may_write(sim *s, const running *r)
 {
-    struct read *read = (struct read *)c;
-    running *r = read->run;
-
-    if (!task_live(r) || !r->checking || read->attempt != r->checks)
-        return;
-    if (!answered)
-        worker_after(s, r->worker, 100 * SIM_MS, check, r);
-    else if (witness(s, r, read->end, RULE_WITNESS))
-        r->checking = false;
-}
-
-static void check(void *world, void *arg)
-{
-    running *r = arg;
-
-    if (task_live(r) && r->checking)
-        ask_positions(world, r, checked);
-}
-
-void task_check(sim *s, running *r)
-{
-    if (!task_live(r) || rule_off(s, RULE_WITNESS))
-        return;
-    r->checking = true;
-    r->checks++;
-    check(s, r);
-}
-
-bool task_may_write(const sim *s, const running *r)
-{
-    return !r->checking && member_may_write(s, r->worker, r);
+    return member_may_write(s, r->worker, r);
 }
 
 /* ---- drain ----------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * Commits: the position is the end of what is acknowledged without a gap; the note of a queue is the
- * lower of the offset behind the last stored record it covers and the offset of the first one it does
- * not (R18).
+ * Commits: the position is the end of what is acknowledged without a gap; the note of a queue is
+ * the lower of the offset behind the last stored record it covers and the offset of the first one
+ * it does not (R18).
  */
 #include "world.h"
 
@@ -57,7 +57,7 @@ void task_write_position(sim *s, running *r, int32_t upto,
     w->record = (struct position){.gen = r->gen, .upto = upto, .life = r->life};
     for (int q = 0; q < r->unit->queues; q++)
         w->record.note[q] = notes ? note_of(s, r, q, upto) : r->lane[q].note;
-    worker_write(s, r->worker, write_it, w);
+    worker_write(s, r, write_it, w);
 }
 
 static void committed(sim *s, call *c, bool answered)

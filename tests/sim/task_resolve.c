@@ -80,9 +80,7 @@ static void read_done(sim *s, call *c, bool answered)
     }
     seen = highest_generation(r, at->queue, read->end);
     if (seen > r->gen && !rule_off(s, RULE_FLOOR)) {
-        s->witnessed++;
-        task_stop(s, r, "a higher generation was seen in a queue");
-        member_seen_higher(s, r->worker, r->unit, r->gen, seen);
+        task_outranked(s, r, seen);
         return;
     }
     adopt(s, r, at->queue, read->end);

@@ -7,7 +7,6 @@
 
 static void send_next(void *world, void *arg);
 
-/** Until when something that was written may still land. */
 sim_time task_tail(const sim *s)
 {
     return (s->times.user_timeout + s->times.broker_queue) * 101 / 100;
@@ -82,7 +81,7 @@ void task_append(sim *s, running *r, struct append *a, int q,
     a->gen = r->gen;
     a->life = r->life;
     a->seq = ++r->seq;
-    worker_write(s, r->worker, write_batch, a);
+    worker_write(s, r, write_batch, a);
 }
 
 static bool may_send(sim *s, running *r, const struct lane *lane)

@@ -57,8 +57,7 @@ static void check_order(sim *s, unit *u, int q, struct generation *g, int64_t se
 
     if (seq <= g->seq[q] && !barriers && !s->mix->long_tail)
         sim_fail(s, "I7", "unit %d queue %d: %lld.%lld lands after %lld.%lld", u->id, q,
-                 (long long)g->number, (long long)seq, (long long)g->number,
-                 (long long)g->seq[q]);
+                 (long long)g->number, (long long)seq, (long long)g->number, (long long)g->seq[q]);
     g->seq[q] = RC_MAX(g->seq[q], seq);
 }
 
@@ -204,6 +203,16 @@ void read_positions_serve(sim *s, call *c)
 
     r->end = r->unit->position_count;
     call_answer(s, c);
+}
+
+int64_t unit_foreign(const unit *u, int count, int64_t gen, uint64_t life)
+{
+    int64_t seen = -1;
+
+    for (int i = 0; i < count; i++)
+        if (u->positions[i].gen > gen || u->positions[i].life != life)
+            seen = RC_MAX(seen, u->positions[i].gen);
+    return seen;
 }
 
 /* ---- release --------------------------------------------------------------------------------- */

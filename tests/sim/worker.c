@@ -102,22 +102,43 @@ void worker_thaw(sim *s, worker *w, uint64_t life)
     }
 }
 
-void worker_write(sim *s, worker *w, engine_fn *fn, void *arg)
-{
-    if (s->mix->gap && !s->calm && engine_chance(&s->engine, 0.0025)) {
-        static const int spans[] = {300, 900, 2500, 5000};
-        sim_time span = spans[engine_below(&s->engine, 4)] * SIM_MS / 2;
+/** A thread of a task between its fence check and its write. */
+struct gap {
+    running *run;
+    engine_fn *fn;
+    void *arg;
+};
 
-        s->faults[FAULT_GAP]++;
-        if (engine_chance(&s->engine, 0.5)) {
-            worker_freeze(s, w, span + engine_span(&s->engine, 2 * span));
-            worker_after(s, w, 0, fn, arg);
-        } else {
-            worker_after(s, w, engine_span(&s->engine, 5 * SIM_S), fn, arg);
-        }
-        return;
-    }
-    worker_after(s, w, engine_span(&s->engine, SIM_MS * 3 / 10), fn, arg);
+static void gap_ends(void *world, void *arg)
+{
+    struct gap *g = arg;
+
+    g->run->gaps--;
+    g->fn(world, g->arg);
+}
+
+/** How long the thread takes; the whole process may stand still as well. */
+static sim_time gap_length(sim *s, worker *w)
+{
+    static const int spans[] = {300, 900, 2500, 5000};
+    sim_time span = spans[engine_below(&s->engine, RC_COUNT(spans))] * SIM_MS / 2;
+
+    if (!s->mix->gap || s->calm || !engine_chance(&s->engine, 0.0025))
+        return engine_span(&s->engine, SIM_MS * 3 / 10);
+    s->faults[FAULT_GAP]++;
+    if (engine_chance(&s->engine, 0.5))
+        return engine_span(&s->engine, 5 * SIM_S);
+    worker_freeze(s, w, span + engine_span(&s->engine, 2 * span));
+    return 0;
+}
+
+void worker_write(sim *s, running *r, engine_fn *fn, void *arg)
+{
+    struct gap *g = engine_new(&s->engine, sizeof(*g));
+
+    *g = (struct gap){r, fn, arg};
+    r->gaps++;
+    worker_after(s, r->worker, gap_length(s, r->worker), gap_ends, g);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -83,6 +83,8 @@ void broker_restart(sim *s, broker *b, sim_time span, int lose);
 
 /** The logs of ownership on it (home.c) forget pulls, and lose up to so many records. */
 void home_down(sim *s, const broker *b, int lose);
+/** Retention takes what was stored before `stored`. */
+void home_trim_before(sim *s, sim_time stored);
 
 /* ---- sets (sets.c) --------------------------------------------------------------------------- */
 
@@ -134,8 +136,8 @@ struct generation {
     uint64_t life;
     int32_t id_max; /* Highest identity stored by it, -1 = none. */
     bool positioned, released;
-    int64_t seq[QUEUES_MAX]; /* Last that landed in each queue. */
-    int late[QUEUES_MAX];    /* Batches that landed after a newer generation's first. */
+    int64_t seq[QUEUES_MAX];      /* Last that landed in each queue. */
+    int late[QUEUES_MAX];         /* Batches that landed after a newer generation's first. */
     int64_t repeated[QUEUES_MAX]; /* Batch that came after its queue was read back; 0 = none. */
     struct generation *next;
 };
@@ -175,7 +177,6 @@ struct read {
     unit *unit;
     int queue;
     int end; /* Up to where; result of the questions where it is. */
-    int attempt;
     void *extra;
 };
 struct write_position {
@@ -197,6 +198,9 @@ const struct position *position_best(const sim *s, const unit *u, int count);
 /** The same, whatever rules are off. */
 const struct position *position_highest(const unit *u, int count);
 struct generation *unit_generation(const unit *u, int64_t number); /* NULL = never used. */
+/** Highest generation of the first `count` positions that is above `gen` or another process'; -1 =
+ *  none. */
+int64_t unit_foreign(const unit *u, int count, int64_t gen, uint64_t life);
 /** The log of ownership has taken the release of a generation. */
 void unit_released(sim *s, unit *u, int64_t gen);
 /** What holds at the end of a run: I6, and that there was something to see. */
@@ -218,9 +222,9 @@ struct worker {
     int id;
     char name[8];
     bool alive, frozen;
-    uint64_t life; /* Of the process; another at each start. */
-    double rate;   /* Of its boot-time clock. */
-    sim_time wall; /* Its real-time clock is this much ahead. */
+    uint64_t life;      /* Of the process; another at each start. */
+    double rate;        /* Of its boot-time clock. */
+    sim_time wall;      /* Its real-time clock is this much ahead. */
     sim_time lag_until; /* What it reads of the log of ownership comes no earlier. */
     struct held *held;  /* What happens while the process stands still. */
     size_t held_count, held_cap;
@@ -235,11 +239,12 @@ void worker_start_after(sim *s, worker *w, sim_time delay);
 void worker_kill(sim *s, worker *w);
 void worker_freeze(sim *s, worker *w, sim_time span);
 void worker_thaw(sim *s, worker *w, uint64_t life);
-/** `fn` in this process after `delay`: never when it is gone by then, later when it stands still. */
+/** `fn` in this process after `delay`: never when it is gone by then, later when it stands still.
+ */
 void worker_after(sim *s, worker *w, sim_time delay, engine_fn *fn, void *arg);
-/** `fn` is a write that the fence has just allowed. In the gap between both the process or the
- *  thread may stand still. */
-void worker_write(sim *s, worker *w, engine_fn *fn, void *arg);
+/** `fn` is a write of `r` that the fence has just allowed. In the gap between both the process or
+ * the thread may stand still. */
+void worker_write(sim *s, running *r, engine_fn *fn, void *arg);
 /** What its boot-time clock shows. */
 sim_time worker_clock(const sim *s, const worker *w);
 
@@ -256,8 +261,8 @@ struct placed_list {
 };
 /** A queue, as the owner of the unit sees it. */
 struct lane {
-    bool busy;       /* A send has no answer. */
-    bool unresolved; /* To be read back. */
+    bool busy;           /* A send has no answer. */
+    bool unresolved;     /* To be read back. */
     sim_time tail_until; /* On the worker's clock. */
     int32_t note, cover;
     struct ids retry;
@@ -270,8 +275,9 @@ struct running {
     unit *unit;
     int64_t gen, seq;
     enum run_state state;
-    bool loops, draining, committing, checking;
-    int checks;
+    bool loops, draining, committing;
+    bool open;      /* Its fence. */
+    int gaps;       /* Threads between fence check and write. */
     int unresolved; /* Lanes. */
     int known;      /* Positions there were when it began. */
     int32_t base, next, committed;
@@ -284,11 +290,12 @@ running *task_start(sim *s, worker *w, unit *u, int64_t gen);
 void task_stop(sim *s, running *r, const char *why);
 /** Settles and commits everything, then member_drained(). */
 void task_drain(sim *s, running *r);
-/** Reads the positions again before the next write: the worker was suspended. */
-void task_check(sim *s, running *r);
+/** A higher generation was seen: stops, and tells the machine. */
+void task_outranked(sim *s, running *r, int64_t seen);
 
 bool task_live(const running *r);
-bool task_may_write(const sim *s, const running *r);
+bool task_may_write(sim *s, const running *r);
+/** Until when something that was written may still land. */
 sim_time task_tail(const sim *s);
 void task_loops(sim *s, running *r);
 void task_append(sim *s, running *r, struct append *a, int q,
@@ -303,24 +310,33 @@ void lane_forget(struct lane *lane, int32_t below);
 
 /* ---- membership (member.c): the state machine of the product --------------------------------- */
 
-/** Makes the log of ownership. */
+/** Makes the first log of ownership, and who watches it. */
 void member_world(sim *s);
+void member_world_end(sim *s);
 void member_start(sim *s, worker *w);
 void member_gone(sim *s, worker *w);
 void member_disconnected(sim *s, conn *c);
-bool member_may_write(const sim *s, const worker *w, const running *r);
+bool member_may_write(sim *s, worker *w, const running *r);
+void member_started(sim *s, worker *w, unit *u, int64_t gen);
 void member_drained(sim *s, worker *w, unit *u, int64_t gen);
 void member_seen_higher(sim *s, worker *w, unit *u, int64_t mine, int64_t seen);
-/** A record has come to the log of ownership. */
-void member_appended(sim *s, rc_slice bytes);
+/** A record has come to a log of ownership; one has lost its end. */
+void member_appended(sim *s, int home, rc_slice bytes);
+void member_truncated(sim *s, int home);
 void member_free(worker *w);
 conn *member_conn(const worker *w); /* NULL = none. */
+/** Leaves as it does before it is stopped; gives its units away, or takes part again. */
+void member_leave(sim *s, worker *w);
+void member_drain(sim *s, worker *w, bool on);
+/** Moves the log of ownership to another broker. */
+void member_move_home(sim *s, worker *w);
 /** What holds at the end of a run of all members together. */
 void member_check(sim *s);
 /** Others may be told that `w` has gone: late, or not at all. */
 void hint_gone(sim *s, worker *w, bool lossy);
 
-/* ---- configurations (config.c): the table that workers share, of the product ------------------ */
+/* ---- configurations (config.c): the table that workers share, of the product ------------------
+ */
 
 void config_world(sim *s);
 void config_start(sim *s, worker *w);
@@ -339,31 +355,38 @@ enum fault {
     FAULT_LAG,
     FAULT_SLOW,
     FAULT_CLOCK,
-    FAULT_GAP, /* Between fence check and write; not by the die, but by chance per write. */
+    FAULT_LEAVE, /* A worker leaves and comes back, or gives its units away for a while. */
+    FAULT_GAP,   /* Between fence check and write; not by the die, but by chance per write. */
     FAULTS
 };
 extern const char *const fault_name[FAULTS];
+
+enum data_mode { DATA_ANY, DATA_AT_LEAST_ONCE, DATA_EXACTLY_ONCE, DATA_STRICT };
 
 /** What a run may meet, and how often: weights of faults, and their number. */
 typedef struct mix {
     const char *name, *about;
     int faults;
     int weight[FAULTS];
-    bool gap, lost_reply, long_tail;
-    int loss; /* Restarts of the home lose its end: 1 also what was acknowledged, 2 only the rest. */
+    bool gap;       /* Threads stand still between fence check and write. */
+    bool long_tail; /* What is written lands up to 5 s late. */
+    int loss;       /* Restarts of the home lose its end: 1 also what was acknowledged, 2 only the
+                       rest; up to loss_max records. */
     int loss_max;
-    int mode; /* 0 any, else enum data_mode. */
-    int workers; /* 0 = 3. */
+    bool many;      /* Up to WORKERS_MAX workers. */
+    bool snapshots; /* Small ones, often, and retention. */
+    int moves;      /* Of the home. */
+    bool outage;    /* All brokers are away for some seconds, and nothing else happens. */
+    bool extra;     /* Only when asked for: more than what is promised to be survived. */
+    enum data_mode mode;
 } mix;
 const mix *mix_find(const char *name);
 extern const mix mixes[];
 extern const int mix_count;
 
-enum data_mode { DATA_ANY, DATA_AT_LEAST_ONCE, DATA_EXACTLY_ONCE, DATA_STRICT };
-
 struct times {
     sim_time suspend, ping, margin, session, beat;
-    sim_time user_timeout, broker_queue, send_timeout, pace, commit;
+    sim_time user_timeout, broker_queue, send_timeout, pace, commit, recent;
     sim_time heal, end;
 };
 
@@ -385,12 +408,15 @@ struct sim {
     sim_time cut_until[WORKERS_MAX][BROKERS];
     unit unit[UNITS_MAX];
     struct home *home[HOMES];
+    struct observer *observer;
     struct config_log *configs; /* NULL: not part of this run. */
 
     char failure[512];
     const char *invariant; /* NULL: all hold. */
     uint64_t faults[FAULTS];
-    uint64_t claims, late, batches, starts, releases, witnessed, doubled, lost;
+    uint64_t claims_before; /* The outage. */
+    uint64_t claims, late, batches, starts, releases, witnessed, doubled, lost, moves;
+    uint64_t exits[8]; /* Of processes that ended themselves, by rc_exit. */
     uint64_t configs_written, configs_refused;
 };
 
@@ -401,9 +427,9 @@ bool sim_run(sim *s, uint64_t seed, const mix *m, uint64_t off);
 
 void sim_fail(sim *s, const char *invariant, const char *fmt, ...) OMC_PRINTF(3, 4);
 void sim_say(sim *s, const char *fmt, ...) OMC_PRINTF(2, 3);
-#define sim_trace(s, ...)          \
-    do {                           \
-        if ((s)->tracing)          \
+#define sim_trace(s, ...)            \
+    do {                             \
+        if ((s)->tracing)            \
             sim_say(s, __VA_ARGS__); \
     } while (0)
 static inline bool rule_off(const sim *s, enum rule rule)
