@@ -5,6 +5,7 @@
  */
 #include "worker/connector_config.h"
 
+#include "config/labels.h"
 #include "log/log.h"
 
 #define AT(member) offsetof(rc_connector_options, member)
@@ -124,6 +125,21 @@
          .default_value = "false",                                                                 \
          .offset = AT(dlq_context),                                                                \
          .doc = "Add `__connect.errors.*` properties that say where and why it failed."},          \
+        {.name = "worker.labels",                                                                  \
+         .type = OMC_OPT_STRING,                                                                   \
+         .default_value = "",                                                                      \
+         .offset = AT(labels),                                                                     \
+         .doc = "Labels that a worker must have to run the connector and its tasks: key=value, "   \
+                "separated by `,`; all of them must be among the worker's `worker.labels`. Only "  \
+                "in a cluster of workers."},                                                       \
+        {.name = "task.weight",                                                                    \
+         .type = OMC_OPT_INT,                                                                      \
+         .default_value = "1",                                                                     \
+         .offset = AT(task_weight),                                                                \
+         .min = 1,                                                                                 \
+         .max = RC_WORKER_WEIGHT_MAX,                                                              \
+         .doc = "Load of one task beside the tasks of other connectors, for sharing them out "     \
+                "evenly. Only in a cluster of workers."},                                          \
         {.name = "isolation",                                                                      \
          .type = OMC_OPT_CHOICE,                                                                   \
          .default_value = "none",                                                                  \
@@ -314,6 +330,17 @@ static void check_topics(const rc_connector_plan *plan, rc_problems *problems)
         rc_problem_add(problems, false, "task.group.id", options->group, "%s", err.msg);
 }
 
+/* Labels are compared as texts later, so they take their usual form here. */
+static void check_labels(rc_connector_plan *plan, omc_arena *arena, rc_problems *problems)
+{
+    char labels[RC_LABELS_TEXT_MAX] = "";
+    rc_error err = {0};
+
+    if (rc_labels_parse(plan->options.labels, labels, &err) < 0)
+        rc_problem_add(problems, false, "worker.labels", plan->options.labels, "%s", err.msg);
+    plan->options.labels = omc_copy(arena, labels, strlen(labels));
+}
+
 static bool must_be_once(const rc_connector_options *options)
 {
     return strcmp(options->exactly_once, "required") == 0 ||
@@ -409,6 +436,7 @@ int rc_connector_check(rc_registry *registry, const rc_worker_config *worker, co
                     config, problems);
     rc_chain_check(&finder, config, problems);
     if (parsed) {
+        check_labels(&plan, arena, problems);
         check_topics(&plan, problems);
         check_exactly_once(&plan, problems);
     }

@@ -20,6 +20,8 @@ typedef struct rc_connector_options {
     int64_t max_tasks;           /**< max.tasks, alias tasks.max; 1 */
     const char *key_converter;   /**< key.converter; NULL = worker's */
     const char *value_converter; /**< value.converter */
+    const char *labels;          /**< worker.labels that a worker must have, in usual form */
+    int64_t task_weight;         /**< task.weight, 1 */
     const char *isolation;       /**< isolation = none | process */
     const char *tolerance;       /**< errors.tolerance = none | all */
     int64_t retry_timeout_ms;    /**< errors.retry.timeout, 0; -1 = for ever */

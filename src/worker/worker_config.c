@@ -7,6 +7,7 @@
  */
 #include "worker/worker_config.h"
 
+#include "config/labels.h"
 #include "log/log.h"
 
 #include <limits.h>
@@ -49,6 +50,12 @@
 static const omc_option rows[] = {
     OPTION("workerId", STRING, NULL, worker_id,
            "Name of this worker in states and logs. Default: <host name>-<httpPort>."),
+    OPTION("worker.labels", STRING, "", labels,
+           "What this worker has that connectors may require by their own `worker.labels`: "
+           "key=value, separated by ',', e.g. zone=a,disk=ssd. Only in a cluster of workers."),
+    RANGE("worker.weight", INT, "1", weight, 1, RC_WORKER_WEIGHT_MAX,
+          "How much of the load this worker takes beside others: one of weight 2 gets twice what one "
+          "of weight 1 gets. Only in a cluster of workers."),
     OPTION("storePathRootDir", STRING, NULL, store_dir,
            "Folder of the worker's own files (state.db, log/). Default: connectorStore in the "
            "home folder."),
@@ -277,6 +284,16 @@ static void check_rocketmq(const rc_worker_config *config, rc_problems *problems
                        err.msg);
 }
 
+static void check_labels(rc_worker_config *config, omc_arena *arena, rc_problems *problems)
+{
+    char labels[RC_LABELS_TEXT_MAX] = "";
+    rc_error err = {0};
+
+    if (config->labels && rc_labels_parse(config->labels, labels, &err) < 0)
+        rc_problem_add(problems, false, "worker.labels", config->labels, "%s", err.msg);
+    config->labels = omc_copy(arena, labels, strlen(labels));
+}
+
 /* config.strict decides how the other keys are read, so it is read before them. */
 static bool strict_keys(const omc_keyvalue *kv)
 {
@@ -298,6 +315,7 @@ int rc_worker_config_parse(const omc_keyvalue *kv, omc_arena *arena, rc_worker_c
     fill_defaults(ret, arena);
     choose_log(ret, arena, problems);
     check_rocketmq(ret, problems);
+    check_labels(ret, arena, problems);
     if (ret->restart_delay_max_ms < ret->restart_delay_ms)
         rc_problem_add(problems, false, "task.restart.delay.max",
                        rc_kv_text(kv, "task.restart.delay.max", "1m", arena),

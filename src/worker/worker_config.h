@@ -8,6 +8,8 @@
 
 #include "config/options.h"
 
+#define RC_WORKER_WEIGHT_MAX 1000 /**< Of worker.weight and task.weight. */
+
 typedef struct rc_worker_config {
     const char *worker_id;          /**< workerId; default <hostname>-<port>. */
     const char *store_dir;          /**< storePathRootDir; default ~/connectorStore. */
@@ -57,6 +59,8 @@ typedef struct rc_worker_config {
     const char *host_java;         /**< host.java; NULL = `java` in PATH */
     const char *host_java_jar;     /**< host.java.jar */
     const char *host_java_options; /**< host.java.options */
+    const char *labels;            /**< worker.labels in their usual form; "" = none */
+    int64_t weight;                /**< worker.weight, 1 */
     const char *log_level;         /**< log.level = debug|info|warn|error */
     bool strict;                   /**< config.strict, true */
 } rc_worker_config;

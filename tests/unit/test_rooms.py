@@ -25,7 +25,7 @@ ROOMS = {
     "plugin": "record config base",
     "host": "plugin record config net base",
     "worker": "log store plugin host record config base",
-    "cluster": "worker log store plugin record config base",
+    "cluster": "config base",
     "rest": "cluster worker log store plugin record config net base",
     "cli": "rest cluster worker log store plugin host record config net base",
 }

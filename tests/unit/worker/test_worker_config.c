@@ -64,6 +64,8 @@ static void defaults_are_those_documented(void **state)
     assert_string_equal(p.config.rest_host, "127.0.0.1");
     assert_string_equal(p.config.key_converter,
                         "org.apache.rocketmq.connect.runtime.converter.record.StringConverter");
+    assert_string_equal(p.config.labels, "");
+    assert_int_equal(p.config.weight, 1);
     assert_int_equal(p.config.http_port, 8082);
     assert_int_equal(p.config.commit_interval_ms, 1000);
     assert_int_equal(p.config.log_keep_ms, 72 * 3600 * 1000LL);
@@ -185,6 +187,8 @@ static void wrong_configurations_say_what_to_do(void **state)
         {"namesrvAddr=a:9876\naclEnable=true\nsecretKey=12345678", {"accessKey", "aclEnable"}},
         {"namesrvAddr=a:9876\naclEnable=true\naccessKey=user", {"secretKey", "aclEnable"}},
         {"namesrvAddr=a:9876\npositionStoreTopic=a b", {"positionStoreTopic", "a b"}},
+        {"worker.labels=zone", {"worker.labels", "'zone'", "key=value"}},
+        {"worker.weight=0", {"worker.weight", "1000"}},
     };
 
     (void)state;
@@ -209,6 +213,18 @@ static void all_problems_are_told_at_once(void **state)
     parse(&p, "httpPort=x\nhttpPrt=1\nlog=rocketmq");
     assert_int_equal(p.r, -OMC_EINVAL);
     assert_int_equal(p.problems.errors, 3);
+    rc_arena_release(&p.arena);
+}
+
+static void labels_take_their_usual_form(void **state)
+{
+    parsed p;
+
+    (void)state;
+    parse(&p, "worker.labels= zone = a ; disk=ssd\nworker.weight=4");
+    assert_int_equal(p.r, 0);
+    assert_string_equal(p.config.labels, "disk=ssd,zone=a");
+    assert_int_equal(p.config.weight, 4);
     rc_arena_release(&p.arena);
 }
 
@@ -252,6 +268,7 @@ int main(void)
         cmocka_unit_test(every_java_key_is_known),
         cmocka_unit_test_setup(wrong_configurations_say_what_to_do, no_name_servers),
         cmocka_unit_test_setup(all_problems_are_told_at_once, no_name_servers),
+        cmocka_unit_test_setup(labels_take_their_usual_form, no_name_servers),
         cmocka_unit_test_setup(strict_can_be_relaxed, no_name_servers),
         cmocka_unit_test_setup_teardown(environment_names_the_name_servers, no_name_servers,
                                         no_name_servers),
