@@ -16,7 +16,7 @@ struct seen {
     uint8_t *queue;
 };
 
-static void check_runs(sim *s, unit *u)
+static void check_runs(sim *s, struct unit *u)
 {
     if (u->acked < s->times.end - 1500 * SIM_MS)
         sim_fail(s, "I4", "unit %d does not run at the end: last acknowledged at %lld ms", u->id,
@@ -24,7 +24,7 @@ static void check_runs(sim *s, unit *u)
 }
 
 /** A former owner's batch came after the queue was read back: the first is within the promise. */
-static bool within_promise(sim *s, unit *u, int q, const struct stored *late)
+static bool within_promise(sim *s, struct unit *u, int q, const struct stored *late)
 {
     struct generation *g = unit_generation(u, late->gen);
 
@@ -37,7 +37,7 @@ static bool within_promise(sim *s, unit *u, int q, const struct stored *late)
 }
 
 /** An identity that comes again, in a reader's order of queues. */
-static void repeated(sim *s, unit *u, const struct seen *seen, const struct stored *m, int q)
+static void repeated(sim *s, struct unit *u, const struct seen *seen, const struct stored *m, int q)
 {
     const struct stored *first = seen->first[m->id];
     bool first_late = first->gen < m->gen;
@@ -49,7 +49,7 @@ static void repeated(sim *s, unit *u, const struct seen *seen, const struct stor
                  (long long)m->seq);
 }
 
-static void read_queue(sim *s, unit *u, int q, struct seen *seen)
+static void read_queue(sim *s, struct unit *u, int q, struct seen *seen)
 {
     struct rank highest = {-1, -1};
 
@@ -67,7 +67,7 @@ static void read_queue(sim *s, unit *u, int q, struct seen *seen)
     }
 }
 
-static void check_seen(sim *s, unit *u)
+static void check_seen(sim *s, struct unit *u)
 {
     const struct position *best = position_highest(u, u->position_count);
     size_t count = (size_t)u->stored.end + 1;
@@ -83,7 +83,7 @@ static void check_seen(sim *s, unit *u)
             sim_fail(s, "I6", "unit %d: position %d, but %d is never seen", u->id, best->upto, id);
 }
 
-void unit_check(sim *s, unit *u)
+void unit_check(sim *s, struct unit *u)
 {
     check_runs(s, u);
     if (s->exactly_once && !u->sink)

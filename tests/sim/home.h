@@ -27,8 +27,8 @@ struct pull_home {
     int home;
     int64_t from;
     enum { PULL_FOUND, PULL_BEYOND, PULL_BELOW } outcome;
-    int64_t least; /* First offset that is kept. */
-    int count;     /* Result: records from `from` on. */
+    int64_t least, end;
+    int count; /* Result: records from `from` on. */
     rc_slice record[PULL_MAX];
     struct home *hold; /* Waits there for a record. */
     struct pull_home *next;

@@ -11,12 +11,12 @@ static const char *const connectors[UNITS_MAX] = {
     "unit-16", "unit-17", "unit-18", "unit-19", "unit-20", "unit-21", "unit-22", "unit-23",
 };
 
-rc_unit_id member_unit_id(const unit *u)
+rc_unit_id member_unit_id(const struct unit *u)
 {
     return (rc_unit_id){connectors[u->id], 0};
 }
 
-unit *member_unit(sim *s, rc_unit_id id)
+struct unit *member_unit(sim *s, rc_unit_id id)
 {
     for (int u = 0; u < s->unit_count; u++)
         if (!strcmp(connectors[u], id.connector))
@@ -26,7 +26,7 @@ unit *member_unit(sim *s, rc_unit_id id)
 
 static running *run_of(member *m, rc_unit_id id)
 {
-    unit *u = member_unit(m->s, id);
+    struct unit *u = member_unit(m->s, id);
 
     return u ? m->worker->run[u->id] : NULL;
 }
@@ -85,7 +85,7 @@ static void witness(member *m, const rc_action *a)
 
 static void start(member *m, const rc_action *a)
 {
-    unit *u = member_unit(m->s, a->unit);
+    struct unit *u = member_unit(m->s, a->unit);
 
     RC_ASSERT(u && !m->worker->run[u->id]);
     task_start(m->s, m->worker, u, a->generation)->open = true;
@@ -153,21 +153,21 @@ static void resume(member *m, const rc_action *a)
         r->open = true;
 }
 
-void member_started(sim *s, worker *w, unit *u, int64_t gen)
+void member_started(sim *s, worker *w, struct unit *u, int64_t gen)
 {
     (void)s;
     rc_membership_started(w->member->machine, member_now(w->member), member_unit_id(u), gen);
     member_pump(w->member);
 }
 
-void member_drained(sim *s, worker *w, unit *u, int64_t gen)
+void member_drained(sim *s, worker *w, struct unit *u, int64_t gen)
 {
     (void)s;
     rc_membership_drained(w->member->machine, member_now(w->member), member_unit_id(u), gen);
     member_pump(w->member);
 }
 
-void member_seen_higher(sim *s, worker *w, unit *u, int64_t mine, int64_t seen)
+void member_seen_higher(sim *s, worker *w, struct unit *u, int64_t mine, int64_t seen)
 {
     (void)s;
     rc_membership_outranked(w->member->machine, member_now(w->member), member_unit_id(u), mine,

@@ -29,8 +29,8 @@ struct member {
 /** Performs what the machine wants; after every event. */
 void member_pump(member *m);
 int64_t member_now(const member *m); /* Its clock, in milliseconds. */
-unit *member_unit(sim *s, rc_unit_id id);
-rc_unit_id member_unit_id(const unit *u);
+struct unit *member_unit(sim *s, rc_unit_id id);
+rc_unit_id member_unit_id(const struct unit *u);
 
 /* ---- the log (member_log.c) ------------------------------------------------------------------ */
 

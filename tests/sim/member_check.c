@@ -20,7 +20,7 @@ struct observer {
 static void unit_changed(void *arg, rc_fold_unit *fu, rc_fold_event event)
 {
     sim *s = arg;
-    unit *u = member_unit(s, (rc_unit_id){fu->connector, fu->number});
+    struct unit *u = member_unit(s, (rc_unit_id){fu->connector, fu->number});
 
     if (event == RC_FOLD_CLAIMED)
         s->claims++;

@@ -21,7 +21,7 @@ bool task_live(const running *r)
     return r->state != RUN_DEAD && r->worker->run[r->unit->id] == r;
 }
 
-running *task_start(sim *s, worker *w, unit *u, int64_t gen)
+running *task_start(sim *s, worker *w, struct unit *u, int64_t gen)
 {
     running *r = engine_new(&s->engine, sizeof(*r));
 

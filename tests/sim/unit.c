@@ -14,16 +14,16 @@
 
 #include <string.h>
 
-void unit_init(unit *u, int id, bool is_sink, int queues)
+void unit_init(struct unit *u, int id, bool is_sink, int queues)
 {
-    *u = (unit){.id = id, .sink = is_sink, .queues = queues, .position_broker = 1};
+    *u = (struct unit){.id = id, .sink = is_sink, .queues = queues, .position_broker = 1};
     for (int q = 0; q < queues; q++) {
         u->queue[q].broker = (id + q) % BROKERS;
         u->queue[q].gen_max = -1;
     }
 }
 
-struct generation *unit_generation(const unit *u, int64_t number)
+struct generation *unit_generation(const struct unit *u, int64_t number)
 {
     struct generation *g = u->generations;
 
@@ -33,7 +33,7 @@ struct generation *unit_generation(const unit *u, int64_t number)
 }
 
 /** The generation, made when it is new; all of one belong to one process. */
-static struct generation *generation_of(sim *s, unit *u, int64_t number, uint64_t life)
+static struct generation *generation_of(sim *s, struct unit *u, int64_t number, uint64_t life)
 {
     struct generation *g = unit_generation(u, number);
 
@@ -51,7 +51,7 @@ static struct generation *generation_of(sim *s, unit *u, int64_t number, uint64_
 }
 
 /** With barriers what comes late is left out by readers (I6). */
-static void check_order(sim *s, unit *u, int q, struct generation *g, int64_t seq)
+static void check_order(sim *s, struct unit *u, int q, struct generation *g, int64_t seq)
 {
     bool barriers = s->strict && !u->sink;
 
@@ -61,7 +61,7 @@ static void check_order(sim *s, unit *u, int q, struct generation *g, int64_t se
     g->seq[q] = RC_MAX(g->seq[q], seq);
 }
 
-static void check_late(sim *s, unit *u, int q, struct generation *g)
+static void check_late(sim *s, struct unit *u, int q, struct generation *g)
 {
     struct queue *queue = &u->queue[q];
 
@@ -81,7 +81,7 @@ static void check_late(sim *s, unit *u, int q, struct generation *g)
                  g->late[q], (long long)g->number, (long long)queue->gen_max);
 }
 
-static void store(sim *s, unit *u, int q, struct stored message)
+static void store(sim *s, struct unit *u, int q, struct stored message)
 {
     struct queue *queue = &u->queue[q];
 
@@ -106,7 +106,7 @@ static void store(sim *s, unit *u, int q, struct stored message)
 void append_serve(sim *s, call *c)
 {
     struct append *a = (struct append *)c;
-    unit *u = a->unit;
+    struct unit *u = a->unit;
     struct generation *g = generation_of(s, u, a->gen, a->life);
 
     s->batches++;
@@ -141,7 +141,7 @@ void read_serve(sim *s, call *c)
 /* ---- positions ------------------------------------------------------------------------------- */
 
 /** The one that counts among the first `count`, by generation, then by position; NULL = none. */
-const struct position *position_highest(const unit *u, int count)
+const struct position *position_highest(const struct unit *u, int count)
 {
     const struct position *best = NULL;
 
@@ -154,14 +154,14 @@ const struct position *position_highest(const unit *u, int count)
     return best;
 }
 
-const struct position *position_best(const sim *s, const unit *u, int count)
+const struct position *position_best(const sim *s, const struct unit *u, int count)
 {
     if (rule_off(s, RULE_POSITION_RANK))
         return count > 0 ? &u->positions[count - 1] : NULL;
     return position_highest(u, count);
 }
 
-static void check_position(sim *s, unit *u, const struct write_position *w)
+static void check_position(sim *s, struct unit *u, const struct write_position *w)
 {
     struct generation *g = generation_of(s, u, w->record.gen, w->record.life);
     const struct position *before;
@@ -181,7 +181,7 @@ static void check_position(sim *s, unit *u, const struct write_position *w)
 void write_position_serve(sim *s, call *c)
 {
     struct write_position *w = (struct write_position *)c;
-    unit *u = w->unit;
+    struct unit *u = w->unit;
 
     check_position(s, u, w);
     if (u->position_count == u->position_cap) {
@@ -205,7 +205,7 @@ void read_positions_serve(sim *s, call *c)
     call_answer(s, c);
 }
 
-int64_t unit_foreign(const unit *u, int count, int64_t gen, uint64_t life)
+int64_t unit_foreign(const struct unit *u, int count, int64_t gen, uint64_t life)
 {
     int64_t seen = -1;
 
@@ -217,7 +217,7 @@ int64_t unit_foreign(const unit *u, int count, int64_t gen, uint64_t life)
 
 /* ---- release --------------------------------------------------------------------------------- */
 
-void unit_released(sim *s, unit *u, int64_t gen)
+void unit_released(sim *s, struct unit *u, int64_t gen)
 {
     struct generation *g = unit_generation(u, gen);
     const struct position *best = position_highest(u, u->position_count);

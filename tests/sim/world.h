@@ -21,7 +21,7 @@ typedef struct sim sim;
 typedef struct worker worker;
 typedef struct conn conn;
 typedef struct call call;
-typedef struct unit unit;
+struct unit;
 typedef struct running running;
 typedef struct member member;
 
@@ -162,7 +162,7 @@ struct unit {
 struct append {
     call call;
     running *run;
-    unit *unit;
+    struct unit *unit;
     int queue;
     int64_t gen, seq;
     uint64_t life;
@@ -174,7 +174,7 @@ struct append {
 struct read {
     call call;
     running *run;
-    unit *unit;
+    struct unit *unit;
     int queue;
     int end; /* Up to where; result of the questions where it is. */
     void *extra;
@@ -182,29 +182,29 @@ struct read {
 struct write_position {
     call call;
     running *run;
-    unit *unit;
+    struct unit *unit;
     int known; /* Positions there were when the owner began. */
     struct position record;
 };
 
-void unit_init(unit *u, int id, bool sink, int queues);
+void unit_init(struct unit *u, int id, bool sink, int queues);
 void append_serve(sim *s, call *c);
 void end_serve(sim *s, call *c);
 void read_serve(sim *s, call *c);
 void write_position_serve(sim *s, call *c);
 void read_positions_serve(sim *s, call *c);
 /** The one that counts among the first `count` positions; NULL = none. */
-const struct position *position_best(const sim *s, const unit *u, int count);
+const struct position *position_best(const sim *s, const struct unit *u, int count);
 /** The same, whatever rules are off. */
-const struct position *position_highest(const unit *u, int count);
-struct generation *unit_generation(const unit *u, int64_t number); /* NULL = never used. */
+const struct position *position_highest(const struct unit *u, int count);
+struct generation *unit_generation(const struct unit *u, int64_t number); /* NULL = never used. */
 /** Highest generation of the first `count` positions that is above `gen` or another process'; -1 =
  *  none. */
-int64_t unit_foreign(const unit *u, int count, int64_t gen, uint64_t life);
+int64_t unit_foreign(const struct unit *u, int count, int64_t gen, uint64_t life);
 /** The log of ownership has taken the release of a generation. */
-void unit_released(sim *s, unit *u, int64_t gen);
+void unit_released(sim *s, struct unit *u, int64_t gen);
 /** What holds at the end of a run: I6, and that there was something to see. */
-void unit_check(sim *s, unit *u);
+void unit_check(sim *s, struct unit *u);
 
 /** What readers of strict topics remember: below it nothing passes. */
 struct rank {
@@ -272,7 +272,7 @@ struct lane {
 struct running {
     worker *worker;
     uint64_t life;
-    unit *unit;
+    struct unit *unit;
     int64_t gen, seq;
     enum run_state state;
     bool loops, draining, committing;
@@ -285,7 +285,7 @@ struct running {
     struct lane lane[QUEUES_MAX];
 };
 
-running *task_start(sim *s, worker *w, unit *u, int64_t gen);
+running *task_start(sim *s, worker *w, struct unit *u, int64_t gen);
 /** Stops at once: nothing more is written but what is on its way. */
 void task_stop(sim *s, running *r, const char *why);
 /** Settles and commits everything, then member_drained(). */
@@ -317,9 +317,9 @@ void member_start(sim *s, worker *w);
 void member_gone(sim *s, worker *w);
 void member_disconnected(sim *s, conn *c);
 bool member_may_write(sim *s, worker *w, const running *r);
-void member_started(sim *s, worker *w, unit *u, int64_t gen);
-void member_drained(sim *s, worker *w, unit *u, int64_t gen);
-void member_seen_higher(sim *s, worker *w, unit *u, int64_t mine, int64_t seen);
+void member_started(sim *s, worker *w, struct unit *u, int64_t gen);
+void member_drained(sim *s, worker *w, struct unit *u, int64_t gen);
+void member_seen_higher(sim *s, worker *w, struct unit *u, int64_t mine, int64_t seen);
 /** A record has come to a log of ownership; one has lost its end. */
 void member_appended(sim *s, int home, rc_slice bytes);
 void member_truncated(sim *s, int home);
@@ -406,7 +406,7 @@ struct sim {
     broker broker[BROKERS];
     conn *open[BROKERS];
     sim_time cut_until[WORKERS_MAX][BROKERS];
-    unit unit[UNITS_MAX];
+    struct unit unit[UNITS_MAX];
     struct home *home[HOMES];
     struct observer *observer;
     struct config_log *configs; /* NULL: not part of this run. */
