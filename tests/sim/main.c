@@ -199,6 +199,11 @@ int main(int argc, char **argv)
     if (optind < argc)
         return usage();
     o.jobs = (int)jobs;
+    if (o.off && !rules_switch(o.off->off)) {
+        fprintf(stderr, "this build cannot switch '%s' off; cluster_sim_mutants can\n",
+                o.off->name);
+        return 2;
+    }
     if (o.mutants)
         return mutants_run(o.off, o.first, o.count, o.jobs);
     return o.one ? run_one(&o) : run_mixes(&o);

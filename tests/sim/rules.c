@@ -178,7 +178,7 @@ static const uint8_t machine[RULES] = {
     [RULE_DRAIN] = 1 + RC_RULE_DRAIN,
 };
 
-uint64_t rules_of_machine(uint64_t off)
+static uint64_t machine_bits(uint64_t off)
 {
     uint64_t bits = 0;
 
@@ -186,4 +186,14 @@ uint64_t rules_of_machine(uint64_t off)
         if ((off >> r & 1) != 0 && machine[r] > 0)
             bits |= BIT(machine[r] - 1);
     return bits;
+}
+
+bool rules_switch(uint64_t off)
+{
+#ifdef RC_CLUSTER_MUTANTS
+    rc_cluster_rules_off = machine_bits(off);
+    return true;
+#else
+    return machine_bits(off) == 0;
+#endif
 }

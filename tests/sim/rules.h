@@ -59,7 +59,8 @@ extern const struct mutant mutants[];
 extern const int mutant_count;
 const struct mutant *mutant_find(const char *name); /* NULL = none. */
 
-/** The bits of src/cluster's rules among those of `off`. */
-uint64_t rules_of_machine(uint64_t off);
+/** Switches src/cluster's rules among those of `off` off, all others on. False: this build has no
+ *  switches, and some of them would be needed. */
+bool rules_switch(uint64_t off);
 
 #endif

@@ -139,6 +139,7 @@ bool sim_run(sim *s, uint64_t seed, const mix *m, uint64_t off)
     s->seed = seed;
     s->mix = m;
     s->off = off;
+    rules_switch(off);
     engine_reset(&s->engine, seed);
     make_world(s);
     faults_plan(s);
