@@ -104,7 +104,7 @@ static void restart(sim *s, broker *b)
     int lose = 0;
 
     if (s->mix->loss && (s->mix->loss == 2 || engine_chance(&s->engine, 0.7)))
-        lose = 1 + engine_below(&s->engine, s->mix->loss_max);
+        lose = 1 + engine_below(&s->engine, RC_MAX(s->mix->loss_max, 1));
     broker_restart(s, b, some_span(s), lose);
 }
 
@@ -185,7 +185,7 @@ static void retention(void *world, void *arg)
     sim *s = world;
 
     (void)arg;
-    home_trim_before(s, s->engine.now - s->times.recent - SIM_S);
+    member_retention(s);
     engine_after(&s->engine, SIM_S, retention, NULL);
 }
 

@@ -47,26 +47,24 @@ rc_slice home_record(const sim *s, int number, int64_t offset)
     return s->home[number]->at[offset].bytes;
 }
 
-void home_trim_before(sim *s, sim_time stored)
+void home_trim(sim *s, int number, int64_t below, sim_time stored)
 {
-    for (int n = 0; n < HOMES && s->home[n]; n++) {
-        struct home *h = s->home[n];
+    struct home *h = s->home[number];
 
-        while (h->least < h->count && h->at[h->least].stored < stored)
-            h->least++;
-    }
+    while (h->least < RC_MIN(h->count, below) && h->at[h->least].stored < stored)
+        h->least++;
 }
 
 /* ---- pulls ----------------------------------------------------------------------------------- */
 
-/** Offset of the first record that is not old. */
+/** Offset of the first record that is not old; of the first there is, when all are. */
 static int64_t recent(const sim *s, const struct home *h)
 {
     int64_t at = h->count;
 
     while (at > h->least && h->at[at - 1].stored >= s->engine.now - s->times.recent)
         at--;
-    return at;
+    return at < h->count ? at : h->least;
 }
 
 static void fill(const sim *s, const struct home *h, struct pull_home *p)

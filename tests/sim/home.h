@@ -38,6 +38,8 @@ void home_make(sim *s, int number, int on);
 int home_broker(const sim *s, int number);
 int64_t home_count(const sim *s, int number); /* 0 also when there is none. */
 rc_slice home_record(const sim *s, int number, int64_t offset);
+/** Retention takes what is below an offset and was stored before a time. */
+void home_trim(sim *s, int number, int64_t below, sim_time stored);
 void append_home_serve(sim *s, call *c);
 void end_home_serve(sim *s, call *c);
 void pull_home_serve(sim *s, call *c);

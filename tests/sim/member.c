@@ -112,10 +112,12 @@ static void stopped(void *world, void *arg)
     member_pump(m);
 }
 
-static bool under_way(const running *r)
+/** Something may still land. */
+static bool under_way(const sim *s, const running *r)
 {
     for (int q = 0; q < r->unit->queues; q++)
-        if (r->lane[q].busy || r->lane[q].unresolved)
+        if (r->lane[q].busy || r->lane[q].unresolved ||
+            worker_clock(s, r->worker) < r->lane[q].tail_until)
             return true;
     return r->gaps > 0;
 }
@@ -124,7 +126,7 @@ static void stop_reported(member *m, running *r)
 {
     struct stopping *at = engine_new(&m->s->engine, sizeof(*at));
 
-    *at = (struct stopping){m, r, under_way(r)};
+    *at = (struct stopping){m, r, under_way(m->s, r)};
     worker_after(m->s, m->worker, 0, stopped, at);
 }
 

@@ -17,6 +17,7 @@ struct member {
     uint64_t life;
     rc_membership *machine;
     uint64_t number;   /* Of the connection. */
+    uint64_t reads;    /* Reads asked for: the last one counts. */
     conn *conn;        /* NULL = none. */
     int home;          /* Number of the log. */
     int64_t until_ms;  /* Of the lease. */

@@ -14,6 +14,7 @@ struct observer {
     rc_fold *fold;
     int home;
     rc_own_kind kind; /* Of the record that is being read. */
+    int64_t snap[2];  /* Offsets where the last two snapshots begin, the older one first. */
     rc_arena arena;
 };
 
@@ -41,19 +42,34 @@ static void observe(sim *s, rc_slice bytes)
     rc_own_record record = {0};
     rc_error err = {0};
     bool ok = rc_own_read(bytes, &o->arena.pub, &record, &err) == 0;
+    static const char *const verdicts[] = {"valid", "partly", "void", "neutral"};
+    rc_verdict verdict;
 
     o->kind = record.kind;
-    rc_fold_apply(o->fold, ok ? &record : NULL);
+    if (record.kind == RC_OWN_SNAP && record.part == 0) {
+        o->snap[0] = o->snap[1];
+        o->snap[1] = rc_fold_offset(rc_fold_next(o->fold));
+    }
+    verdict = rc_fold_apply(o->fold, ok ? &record : NULL);
+    sim_trace(s, "log %lld: %s %s session %lld by %s, %zu units (%s %d): %s",
+              (long long)rc_fold_offset(rc_fold_next(o->fold)) - 1, rc_own_kind_name(record.kind),
+              record.worker ? record.worker : "-", (long long)record.session,
+              record.by ? record.by : "-", record.item_count,
+              record.item_count ? record.items[0].connector : "-",
+              record.item_count ? record.items[0].number : 0, verdicts[verdict]);
     rc_arena_reset(&o->arena, 1 << 20);
 }
 
 void member_appended(sim *s, int home, rc_slice bytes)
 {
     struct observer *o = s->observer;
+    const char *name;
+    int64_t epoch;
 
-    if (home == o->home + 1 && rc_fold_sealed(o->fold, NULL, NULL)) {
+    if (home == o->home + 1 && rc_fold_sealed(o->fold, &epoch, &name)) {
         rc_fold_move(o->fold);
         o->home = home;
+        o->snap[0] = o->snap[1] = 0;
     }
     if (home == o->home)
         observe(s, bytes);
@@ -72,6 +88,13 @@ void member_truncated(sim *s, int home)
     for (int64_t i = 0; i < home_count(s, home); i++)
         observe(s, home_record(s, home, i));
     s->claims = claims;
+}
+
+void member_retention(sim *s)
+{
+    struct observer *o = s->observer;
+
+    home_trim(s, o->home, o->snap[0], s->engine.now - s->times.recent - SIM_S);
 }
 
 void member_world(sim *s)

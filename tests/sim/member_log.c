@@ -85,7 +85,7 @@ void log_move(member *m, int64_t epoch, int on)
 struct log_pull {
     struct pull_home pull;
     member *member;
-    uint64_t number;
+    uint64_t number, read;
 };
 
 static void hand_over(void *world, void *arg)
@@ -95,7 +95,7 @@ static void hand_over(void *world, void *arg)
     int64_t now = member_now(m);
 
     (void)world;
-    if (m->number != p->number || !m->conn)
+    if (m->number != p->number || m->reads != p->read || !m->conn)
         return;
     if (p->pull.outcome == PULL_BEYOND)
         rc_membership_records_beyond(m->machine, now, p->number, p->pull.end);
@@ -114,7 +114,7 @@ static void pulled(sim *s, call *c, bool answered)
     struct log_pull *p = (struct log_pull *)c;
     member *m = p->member;
 
-    if (!answered || m->number != p->number)
+    if (!answered || m->number != p->number || m->reads != p->read)
         return;
     if (p->pull.outcome == PULL_FOUND && p->pull.count == 0 && p->pull.from > p->pull.least) {
         log_read(m, p->pull.from);
@@ -135,6 +135,7 @@ void log_read(member *m, int64_t offset)
                                              : offset;
     p->member = m;
     p->number = m->number;
+    p->read = ++m->reads;
     if (m->conn)
         net_send(m->s, m->conn, &p->pull.call);
 }

@@ -44,6 +44,8 @@ void task_stop(sim *s, running *r, const char *why)
         return;
     sim_trace(s, "%s stops unit %d, generation %lld: %s", r->worker->name, r->unit->id,
               (long long)r->gen, why);
+    if (!r->settled)
+        unit_stopped(r->unit, r->gen);
     r->state = RUN_DEAD;
     r->worker->run[r->unit->id] = NULL;
 }
@@ -169,6 +171,7 @@ static void drained(sim *s, running *r)
 {
     worker *w = r->worker;
 
+    r->settled = true;
     task_stop(s, r, "released");
     member_drained(s, w, r->unit, r->gen);
 }

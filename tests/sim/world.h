@@ -83,8 +83,6 @@ void broker_restart(sim *s, broker *b, sim_time span, int lose);
 
 /** The logs of ownership on it (home.c) forget pulls, and lose up to so many records. */
 void home_down(sim *s, const broker *b, int lose);
-/** Retention takes what was stored before `stored`. */
-void home_trim_before(sim *s, sim_time stored);
 
 /* ---- sets (sets.c) --------------------------------------------------------------------------- */
 
@@ -135,7 +133,7 @@ struct generation {
     int64_t number;
     uint64_t life;
     int32_t id_max; /* Highest identity stored by it, -1 = none. */
-    bool positioned, released;
+    bool positioned, released, stopped /* not drained */;
     int64_t seq[QUEUES_MAX];      /* Last that landed in each queue. */
     int late[QUEUES_MAX];         /* Batches that landed after a newer generation's first. */
     int64_t repeated[QUEUES_MAX]; /* Batch that came after its queue was read back; 0 = none. */
@@ -201,7 +199,8 @@ struct generation *unit_generation(const struct unit *u, int64_t number); /* NUL
 /** Highest generation of the first `count` positions that is above `gen` or another process'; -1 =
  *  none. */
 int64_t unit_foreign(const struct unit *u, int count, int64_t gen, uint64_t life);
-/** The log of ownership has taken the release of a generation. */
+/** Its owner has stopped without settling; the log of ownership has taken its release. */
+void unit_stopped(struct unit *u, int64_t gen);
 void unit_released(sim *s, struct unit *u, int64_t gen);
 /** What holds at the end of a run: I6, and that there was something to see. */
 void unit_check(sim *s, struct unit *u);
@@ -275,7 +274,7 @@ struct running {
     struct unit *unit;
     int64_t gen, seq;
     enum run_state state;
-    bool loops, draining, committing;
+    bool loops, draining, settled, committing;
     bool open;      /* Its fence. */
     int gaps;       /* Threads between fence check and write. */
     int unresolved; /* Lanes. */
@@ -310,6 +309,8 @@ void lane_forget(struct lane *lane, int32_t below);
 
 /* ---- membership (member.c): the state machine of the product --------------------------------- */
 
+/** Retention: it takes what is old, but not the last two snapshots, which are far younger. */
+void member_retention(sim *s);
 /** Makes the first log of ownership, and who watches it. */
 void member_world(sim *s);
 void member_world_end(sim *s);
