@@ -224,6 +224,7 @@ void faults_heal(sim *s)
         for (int b = 0; b < BROKERS; b++)
             s->cut_until[i][b] = 0;
         w->lag_until = 0;
+        worker_after(s, w, SIM_S, take_part, w);
         if (w->alive && w->frozen)
             worker_thaw(s, w, w->life);
         if (!w->alive)

@@ -284,11 +284,20 @@ static void perform(member *m, const rc_action *a)
     }
 }
 
+/** One that was asked for; later ones replace it. */
+struct tick {
+    member *member;
+    uint64_t number;
+};
+
 static void tick(void *world, void *arg)
 {
-    member *m = arg;
+    struct tick *t = arg;
+    member *m = t->member;
 
     (void)world;
+    if (t->number != m->ticks)
+        return;
     m->tick_at = 0;
     rc_membership_tick(m->machine, member_now(m));
     member_pump(m);
@@ -298,6 +307,7 @@ static void tick(void *world, void *arg)
 static void schedule(member *m)
 {
     int64_t wake = rc_membership_wake(m->machine);
+    struct tick *t;
     sim_time delay, now = m->s->engine.now;
 
     if (wake == INT64_MAX)
@@ -307,10 +317,12 @@ static void schedule(member *m)
             SIM_MS / 10;
     if (rule_off(m->s, RULE_BOOTTIME))
         delay = RC_MIN(delay, 100 * SIM_MS);
-    if (m->tick_at > now && m->tick_at <= now + delay)
+    if (m->tick_at > 0 && m->tick_at <= now + delay)
         return;
     m->tick_at = now + delay;
-    worker_after(m->s, m->worker, delay, tick, m);
+    t = engine_new(&m->s->engine, sizeof(*t));
+    *t = (struct tick){m, ++m->ticks};
+    worker_after(m->s, m->worker, delay, tick, t);
 }
 
 void member_pump(member *m)

@@ -23,7 +23,8 @@ struct member {
     int64_t until_ms;  /* Of the lease. */
     int64_t wanted_ms; /* When a task asked for it last. */
     sim_time tick_at;  /* Of the next tick that was asked for; 0 = none. */
-    int64_t compared;  /* Position up to which its fold was compared with others'. */
+    uint64_t ticks;
+    int64_t compared; /* Position up to which its fold was compared with others'. */
     bool pumping;
 };
 
