@@ -202,6 +202,8 @@ bool member_may_write(sim *s, worker *w, const running *r)
         return true;
     if (!task_live(r))
         return false;
+    if (rule_off(s, RULE_PING))
+        return rc_membership_fence(m->machine, member_unit_id(r->unit), r->gen, member_now(m));
     open = r->open && member_now(m) < m->until_ms;
     if (open && !s->off &&
         !rc_membership_fence(m->machine, member_unit_id(r->unit), r->gen, member_now(m)))
@@ -497,6 +499,7 @@ void member_start(sim *s, worker *w)
     rc_error err = {0};
 
     *m = (member){.s = s, .worker = w, .life = w->life, .wanted_ms = -1000};
+    m->incarnation = config.incarnation;
     m->home = newest_home(s);
     config.epoch = m->home + 1;
     config.home = brokers[home_broker(s, m->home)];

@@ -15,6 +15,7 @@ struct member {
     sim *s;
     worker *worker;
     uint64_t life;
+    uint64_t incarnation;
     rc_membership *machine;
     uint64_t number;   /* Of the connection. */
     uint64_t reads;    /* Reads asked for: the last one counts. */

@@ -13,7 +13,8 @@
 struct observer {
     rc_fold *fold;
     int home;
-    rc_own_kind kind; /* Of the record that is being read. */
+    rc_own_kind kind; /* Of the record that is being read, and who wrote it: */
+    uint64_t life;    /* 0 = a process that is gone. */
     int64_t snap[2];  /* Offsets where the last two snapshots begin, the older one first. */
     rc_arena arena;
 };
@@ -26,7 +27,7 @@ static void unit_changed(void *arg, rc_fold_unit *fu, rc_fold_event event)
     if (event == RC_FOLD_CLAIMED)
         s->claims++;
     else if (event == RC_FOLD_FREED && s->observer->kind == RC_OWN_RELEASE && u)
-        unit_released(s, u, fu->generation);
+        unit_released(s, u, fu->generation, s->observer->life);
 }
 
 static rc_fold *new_fold(sim *s)
@@ -34,6 +35,14 @@ static rc_fold *new_fold(sim *s)
     rc_fold_watch watch = {.unit = unit_changed, .arg = s};
 
     return rc_fold_new(1, &watch);
+}
+
+static uint64_t life_of(const sim *s, uint64_t incarnation)
+{
+    for (int i = 0; i < s->worker_count; i++)
+        if (s->worker[i].member && s->worker[i].member->incarnation == incarnation)
+            return s->worker[i].life;
+    return 0;
 }
 
 static void observe(sim *s, rc_slice bytes)
@@ -46,6 +55,7 @@ static void observe(sim *s, rc_slice bytes)
     rc_verdict verdict;
 
     o->kind = record.kind;
+    o->life = life_of(s, record.incarnation);
     if (record.kind == RC_OWN_SNAP && record.part == 0) {
         o->snap[0] = o->snap[1];
         o->snap[1] = rc_fold_offset(rc_fold_next(o->fold));

@@ -170,7 +170,7 @@ static void arrive(void *world, void *arg)
             net_reset_worker(s, c);
         return;
     }
-    if (!s->calm && engine_chance(&s->engine, 0.02))
+    if (!s->calm && engine_chance(&s->engine, s->mix->busy ? 0.2 : 0.02))
         delay = engine_span(&s->engine, s->times.broker_queue);
     if (!s->calm && s->mix->long_tail && engine_chance(&s->engine, 0.02))
         delay = engine_span(&s->engine, 5 * SIM_S);

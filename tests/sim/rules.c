@@ -7,6 +7,7 @@
 
 #define BIT(rule) ((uint64_t)1 << (rule))
 
+/* clang-format off */
 /* Single rules first, then groups of rules that stand in for each other. */
 const struct mutant mutants[] = {
     {"read-back",
@@ -112,7 +113,7 @@ const struct mutant mutants[] = {
      "R18",
      "no note passes a record the position does not cover",
      BIT(RULE_NOTE_HELD),
-     {"kills", "loss-async", "storm"}},
+     {"relay", "kills"}},
     {"contiguous",
      "R18",
      "the position is acknowledged without a gap",
@@ -122,12 +123,12 @@ const struct mutant mutants[] = {
      "R18",
      "positions rank by generation, not by arrival",
      BIT(RULE_POSITION_RANK),
-     {"freezes", "kills", "storm"}},
+     {"relay", "freezes"}},
     {"take-over-wait",
      "R20",
      "without barriers, D_tail before reading back",
      BIT(RULE_TAKE_OVER_WAIT),
-     {"awake"}},
+     {"relay", "awake"}},
     {"config-rank",
      "config",
      "of two writes at once the first counts",
@@ -144,6 +145,7 @@ const struct mutant mutants[] = {
      BIT(RULE_ACKED_START) | BIT(RULE_FLOOR) | BIT(RULE_WITNESS),
      {"loss", "loss-async"}},
 };
+/* clang-format on */
 const int mutant_count = sizeof(mutants) / sizeof(*mutants);
 
 const struct mutant *mutant_find(const char *name)

@@ -111,6 +111,8 @@ void append_serve(sim *s, call *c)
     struct generation *g = generation_of(s, u, a->gen, a->life);
 
     s->batches++;
+    sim_trace(s, "unit %d queue %d: batch %lld.%lld of %d lands", u->id, a->queue,
+              (long long)a->gen, (long long)a->seq, a->count);
     check_order(s, u, a->queue, g, a->seq);
     check_late(s, u, a->queue, g);
     a->offset = u->queue[a->queue].count;
@@ -226,13 +228,13 @@ void unit_stopped(struct unit *u, int64_t gen)
         g->stopped = true;
 }
 
-void unit_released(sim *s, struct unit *u, int64_t gen)
+void unit_released(sim *s, struct unit *u, int64_t gen, uint64_t life)
 {
     struct generation *g = unit_generation(u, gen);
     const struct position *best = position_highest(u, u->position_count);
 
-    if (!g || g->released)
-        return;
+    if (!g || g->life != life || g->released)
+        return; /* Another's: the log has lost its end, and the number came again (R11). */
     g->released = true;
     s->releases++;
     if (!g->stopped && g->id_max >= 0 && (!best || g->id_max >= best->upto))

@@ -201,7 +201,7 @@ struct generation *unit_generation(const struct unit *u, int64_t number); /* NUL
 int64_t unit_foreign(const struct unit *u, int count, int64_t gen, uint64_t life);
 /** Its owner has stopped without settling; the log of ownership has taken its release. */
 void unit_stopped(struct unit *u, int64_t gen);
-void unit_released(sim *s, struct unit *u, int64_t gen);
+void unit_released(sim *s, struct unit *u, int64_t gen, uint64_t life);
 /** What holds at the end of a run: I6, and that there was something to see. */
 void unit_check(sim *s, struct unit *u);
 
@@ -370,6 +370,7 @@ typedef struct mix {
     int faults;
     int weight[FAULTS];
     bool gap;       /* Threads stand still between fence check and write. */
+    bool busy;      /* Brokers often keep what has arrived for up to Q. */
     bool long_tail; /* What is written lands up to 5 s late. */
     int loss;       /* Restarts of the home lose its end: 1 also what was acknowledged, 2 only the
                        rest; up to loss_max records. */
