@@ -26,7 +26,8 @@
  * A second process with the name of a live worker: it appends a close of that session, as for any
  * suspicion. A live worker reads that within milliseconds and opens its next session (R6). The new
  * process sees a session opened by another incarnation behind its close, and ends with
- * RC_EXIT_NAME_IN_USE. A dead, frozen or cut off one does not answer within D_close, and is replaced.
+ * RC_EXIT_NAME_IN_USE. A dead, frozen or cut off one does not answer within D_close, and is
+ * replaced.
  *
  * *What the caller does.* It performs the actions in order, and tells what came of them. Those of a
  * connection carry its number; what happens on an older one is ignored. After EXIT only
@@ -35,13 +36,17 @@
  *
  * *Fences for other threads.* Threads of tasks do not ask this machine. The caller keeps a lease
  * and a fence per unit in atomics (base/fence.h), and moves them with the actions: LEASE sets the
- * lease, SUSPEND, RESUME and STOP the fences; START makes one. In that order nothing is ever allowed
- * by them that rc_membership_fence() would refuse, but for the time between the event and the action,
- * for which the close of R9 waits anyway.
+ * lease, SUSPEND, RESUME and STOP the fences; START makes one. In that order nothing is ever
+ * allowed by them that rc_membership_fence() would refuse, but for the time between the event and
+ * the action, for which the close of R9 waits anyway.
  *
- * Times are milliseconds of CLOCK_BOOTTIME (it goes on while the machine sleeps). Cost: no work that
- * grows with the number of units per record or tick; the assignment, when members or units change,
- * at most every assign_ms + 1 ms per 100 units. One thread.
+ * The lease has one source, the home of the log; while that is away everybody is suspended. Should
+ * workers one day grant each other time while it is, rc_membership_fence() and LEASE stay as they
+ * are: a grant is one more event that extends the lease.
+ *
+ * Times are milliseconds of CLOCK_BOOTTIME (it goes on while the machine sleeps). Cost: no work
+ * that grows with the number of units per record or tick; the assignment, when members or units
+ * change, at most every assign_ms + 1 ms per 100 units. One thread.
  */
 #ifndef RC_MEMBER_H
 #define RC_MEMBER_H
@@ -103,7 +108,8 @@ typedef enum rc_action_kind {
     RC_ACTION_DISCONNECT,
     /**
      * Read on `conn` from `offset`, as soon as there is something there: one answer, records(),
-     * records_beyond() or records_below(). At most one is open; most continue the one before.
+     * records_beyond() or records_below(). Most continue the one before. At most one is open: a
+     * READ replaces the one that is, whose answer must not be given any more.
      * RC_READ_RECENT: from about 25 minutes ago, or the least offset there is.
      * RC_READ_LEAST: from the least offset.
      */
@@ -125,7 +131,8 @@ typedef enum rc_action_kind {
     RC_ACTION_RESUME,
     /** Poll no more, settle and commit what is under way, stop; then drained(). */
     RC_ACTION_DRAIN,
-    /** Stop at once, send nothing any more, also not at the end; text says why. Then stopped(). */
+    /** Stop at once, send nothing any more, also not at the end; text says why. Then stopped(), always:
+     *  also when the unit has stopped by itself by then. */
     RC_ACTION_STOP,
     /** The log goes on at `epoch` on broker `text`: CONNECT means that one from now on. */
     RC_ACTION_MOVE,
@@ -156,9 +163,9 @@ typedef struct rc_unit_id {
 typedef struct rc_action {
     rc_action_kind kind;
     uint64_t conn;
-    uint64_t id;     /**< PING, APPEND, WITNESS: hand it back. */
-    int64_t offset;  /**< READ */
-    rc_slice body;   /**< APPEND */
+    uint64_t id;      /**< PING, APPEND, WITNESS: hand it back. */
+    int64_t offset;   /**< READ */
+    rc_slice body;    /**< APPEND */
     int64_t until_ms; /**< LEASE */
     rc_unit_id unit;
     int64_t generation;
@@ -205,8 +212,9 @@ typedef enum rc_appended {
 void rc_membership_appended(rc_membership *m, int64_t now_ms, uint64_t conn, uint64_t id,
                             rc_appended outcome, int64_t offset);
 
-/** A send, put or commit waits for the lease (rc_lease.want), or has used it lately (rc_lease_used):
- *  pings go on for the next second. Without such calls there are none, but beside beats. */
+/** A send, put or commit waits for the lease (rc_lease.want), or has used it lately
+ * (rc_lease_used): pings go on for the next second. Without such calls there are none, but beside
+ * beats. */
 void rc_membership_need_lease(rc_membership *m, int64_t now_ms);
 
 typedef enum rc_suspicion {
@@ -238,7 +246,8 @@ void rc_membership_catalog(rc_membership *m, int64_t now_ms, const rc_catalog_un
 void rc_membership_witnessed(rc_membership *m, int64_t now_ms, uint64_t id, int64_t seen);
 /** The start record of the unit is durable, and it runs. */
 void rc_membership_started(rc_membership *m, int64_t now_ms, rc_unit_id unit, int64_t generation);
-/** Somewhere `seen` was found, a generation of another owner above ours: the unit stops. */
+/** Somewhere `seen` was found, a generation of another owner above ours. STOP follows, and wants its
+ *  stopped() also from a unit that has stopped at that sight. */
 void rc_membership_outranked(rc_membership *m, int64_t now_ms, rc_unit_id unit, int64_t generation,
                              int64_t seen);
 /** DRAIN is through: nothing is under way, all is committed. Also without being asked for. */
@@ -256,18 +265,17 @@ void rc_membership_drain(rc_membership *m, int64_t now_ms, bool on);
 void rc_membership_leave(rc_membership *m, int64_t now_ms, int64_t wait_ms);
 
 /**
- * Moves the log: a seal that names the next epoch and its broker is appended. All workers go on there
- * with the units they have; the log there must exist already.
+ * Moves the log: a seal that names the next epoch and its broker is appended. All workers go on
+ * there with the units they have; the log there must exist already.
  * @return 0, -OMC_ESTATE (no session is open, or the log is sealed).
  */
 int rc_membership_move_home(rc_membership *m, int64_t now_ms, const char *home, rc_error *err);
 /**
- * The log was replaced by force: epoch `epoch` on `home`, empty. All own units stop; what this worker
- * ran it claims first, all else 2 s later. Lower or equal epochs are ignored. Whoever replaces a log
- * waits T + D_close without a reply of the old home first.
+ * The log was replaced by force: epoch `epoch` on `home`, empty. All own units stop; what this
+ * worker ran it claims first, all else 2 s later. Lower or equal epochs are ignored. Whoever
+ * replaces a log waits T + D_close without a reply of the old home first.
  */
-void rc_membership_replaced_home(rc_membership *m, int64_t now_ms, int64_t epoch,
-                                 const char *home);
+void rc_membership_replaced_home(rc_membership *m, int64_t now_ms, int64_t epoch, const char *home);
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
@@ -276,9 +284,9 @@ bool rc_membership_fence(const rc_membership *m, rc_unit_id unit, int64_t genera
                          int64_t now_ms);
 
 typedef enum rc_membership_state {
-    RC_MEMBERSHIP_DOWN = 1,  /**< No connection to the home of the log. */
-    RC_MEMBERSHIP_READING,   /**< The log is being read. */
-    RC_MEMBERSHIP_JOINING,   /**< Its session is being opened. */
+    RC_MEMBERSHIP_DOWN = 1, /**< No connection to the home of the log. */
+    RC_MEMBERSHIP_READING,  /**< The log is being read. */
+    RC_MEMBERSHIP_JOINING,  /**< Its session is being opened. */
     RC_MEMBERSHIP_OPEN,
     RC_MEMBERSHIP_LEAVING,
     RC_MEMBERSHIP_ENDED /**< EXIT was given. */

@@ -17,7 +17,8 @@
 #include "base/buf.h"
 
 #define RC_OWN_BODY_MAX (1536 * 1024) /**< Bytes of a body; longer ones are no records. */
-#define RC_OWN_TEXT_MAX 4096          /**< Bytes of a text: names, URLs, labels. */
+#define RC_OWN_TEXT_MAX 4096          /**< Bytes of any other text: URLs, labels. */
+#define RC_OWN_NAME_MAX 400           /**< Bytes of the name of a worker or connector. */
 #define RC_OWN_ITEMS_MAX 512          /**< Units in one claim, release or forget. */
 #define RC_OWN_CHUNK_MAX 4096         /**< Entries in one chunk of a snapshot. */
 #define RC_OWN_PARTS_MAX 1024         /**< Chunks of a snapshot. */
@@ -56,10 +57,10 @@ typedef struct rc_own_about {
 /** A unit in a claim, release or forget; and a name in a forget. */
 typedef struct rc_own_item {
     const char *connector; /**< Or the name of a worker. */
-    int32_t number;  /**< Of the task, RC_OWN_HALF or RC_OWN_NAME. */
-    int64_t prev;    /**< Generation it has now; -1 = never had one. Of a name: its session. */
-    int64_t closed;  /**< CLAIM: position of its owner's close; -1 = it is free. */
-    int64_t floor;   /**< CLAIM: the new generation is no lower. */
+    int32_t number;        /**< Of the task, RC_OWN_HALF or RC_OWN_NAME. */
+    int64_t prev;   /**< Generation it has now; -1 = never had one. Of a name: its session. */
+    int64_t closed; /**< CLAIM: position of its owner's close; -1 = it is free. */
+    int64_t floor;  /**< CLAIM: the new generation is no lower. */
 } rc_own_item;
 
 /** A worker in a snapshot. */
@@ -92,14 +93,14 @@ typedef struct rc_own_record {
     const char *why;      /**< CLOSE, SEAL: for people. */
     rc_own_item *items;   /**< CLAIM, RELEASE, FORGET. */
     size_t item_count;
-    const char *cluster; /**< GENESIS. */
-    const char *home;    /**< GENESIS: broker this log is on. SEAL: of the next log. */
-    int64_t epoch;       /**< GENESIS: of this log. SEAL: of the next one. */
-    bool imports;        /**< GENESIS: the fold of `hash` goes on here; SNAPs of it follow. */
-    int64_t upto;        /**< SNAP: position behind the last record that it covers. */
-    uint64_t hash;       /**< SNAP, GENESIS that imports: of the whole fold. */
-    uint64_t snap;       /**< SNAP: which one, same in all of its chunks. */
-    int32_t part, parts; /**< SNAP: chunk `part` of `parts`, from 0. */
+    const char *cluster;    /**< GENESIS. */
+    const char *home;       /**< GENESIS: broker this log is on. SEAL: of the next log. */
+    int64_t epoch;          /**< GENESIS: of this log. SEAL: of the next one. */
+    bool imports;           /**< GENESIS: the fold of `hash` goes on here; SNAPs of it follow. */
+    int64_t upto;           /**< SNAP: position behind the last record that it covers. */
+    uint64_t hash;          /**< SNAP, GENESIS that imports: of the whole fold. */
+    uint64_t snap;          /**< SNAP: which one, same in all of its chunks. */
+    int32_t part, parts;    /**< SNAP: chunk `part` of `parts`, from 0. */
     rc_own_worker *workers; /**< SNAP. */
     size_t worker_count;
     rc_own_unit *units; /**< SNAP. */
@@ -117,7 +118,8 @@ void rc_own_write(const rc_own_record *record, rc_buf *out);
  */
 int rc_own_read(rc_slice body, omc_arena *arena, rc_own_record *ret, rc_error *err);
 
-/** What tells a body from all others: a hash of its bytes, which include its nonce. Of any bytes. */
+/** What tells a body from all others: a hash of its bytes, which include its nonce. Of any bytes.
+ */
 uint64_t rc_own_print(rc_slice body);
 
 /** "claim" */
