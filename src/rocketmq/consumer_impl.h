@@ -190,7 +190,7 @@ struct rmq_consumer {
     rmq_handed *spare;
     size_t spare_count;
     size_t open_fetches;
-    bool dense;            /**< Replies come faster than NAP_NS: they are waited for together. */
+    int64_t nap_ns;        /**< Replies come so fast that they are waited for together; 0 = not. */
     rmq_queue *assignment; /**< Texts belong to the taps. */
     bool in_callback;
     bool assigned_mode, group_mode; /**< Set once, before the first tap. */

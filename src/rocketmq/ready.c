@@ -10,8 +10,10 @@
 #include <poll.h>
 #include <utlist.h>
 
-/* Replies that come faster than this are waited for together. */
+/* Replies that come faster than this are waited for together. A nap that found some is followed by
+ * a longer one: each costs two changes of threads, and pulls go on meanwhile. */
 #define NAP_NS 300000
+#define NAP_MAX_NS 1200000
 
 /* ---- under mu -------------------------------------------------------------------------------- */
 
@@ -115,7 +117,8 @@ static int wait_for_either(rmq_consumer *consumer, int other_fd, int ms)
         found = RMQ_WAIT_OTHER;
     if (end_wait(consumer, fds[0].revents != 0))
         found |= RMQ_WAIT_FETCH;
-    consumer->dense = found && rc_mono_ns(rc_clock_real()) - began < NAP_NS;
+    if (found && rc_mono_ns(rc_clock_real()) - began < NAP_NS)
+        consumer->nap_ns = NAP_NS;
     return found;
 }
 
@@ -125,12 +128,13 @@ int rmq_consumer_wait(rmq_consumer *consumer, int other_fd, int64_t wait_ms)
 
     if (look(consumer, false))
         return RMQ_WAIT_FETCH | (other_fd >= 0 ? wait_for_other(other_fd, 0) : 0);
-    if (consumer->dense && ms != 0) {
-        int found = wait_for_other(other_fd, NAP_NS);
+    if (consumer->nap_ns && ms != 0) {
+        int found = wait_for_other(other_fd, consumer->nap_ns);
+        bool some = look(consumer, false);
 
-        consumer->dense = look(consumer, false);
-        if (found || consumer->dense)
-            return found | (consumer->dense ? RMQ_WAIT_FETCH : 0);
+        consumer->nap_ns = some ? RC_MIN(2 * consumer->nap_ns, NAP_MAX_NS) : 0;
+        if (found || some)
+            return found | (some ? RMQ_WAIT_FETCH : 0);
     }
     return wait_for_either(consumer, other_fd, ms);
 }
