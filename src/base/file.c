@@ -73,14 +73,14 @@ int rc_write_all(int fd, const void *bytes, size_t len)
 }
 
 /* Opens "<path>.<pid>-<n>.tmp"; the name goes to *ret, free() it. @return descriptor or -1. */
-static int open_temp(const char *path, char **ret)
+static int open_temp(const char *path, mode_t mode, char **ret)
 {
     static atomic_uint counter;
 
     for (int tries = 0; tries < 100; tries++) {
         unsigned n = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
         RC_AUTO_FREE char *name = rc_format("%s.%d-%u.tmp", path, (int)getpid(), n);
-        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 
         if (fd >= 0)
             *ret = RC_TAKE(name);
@@ -112,11 +112,11 @@ static int fill_and_rename(int fd, const char *temp, const char *path, const voi
     return 0;
 }
 
-int rc_file_write_atomic(const char *path, const void *bytes, size_t len, rc_error *err)
+static int write_whole(const char *path, mode_t mode, const void *bytes, size_t len, rc_error *err)
 {
     RC_AUTO_FREE char *dir = dir_of(path);
     RC_AUTO_FREE char *temp = NULL;
-    AUTO_CLOSE fd = open_temp(path, &temp);
+    AUTO_CLOSE fd = open_temp(path, mode, &temp);
     int r;
 
     if (fd < 0)
@@ -127,6 +127,16 @@ int rc_file_write_atomic(const char *path, const void *bytes, size_t len, rc_err
         return r;
     }
     return rc_fsync_dir(dir, err);
+}
+
+int rc_file_write_atomic(const char *path, const void *bytes, size_t len, rc_error *err)
+{
+    return write_whole(path, 0644, bytes, len, err);
+}
+
+int rc_file_write_private(const char *path, const void *bytes, size_t len, rc_error *err)
+{
+    return write_whole(path, 0600, bytes, len, err);
 }
 
 /* A new folder is only safe from a power cut when its parent is synced, and with it goes all that

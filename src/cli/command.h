@@ -45,7 +45,8 @@ typedef struct rc_command {
 
 /** Tables of commands, one per file; each ends with a row whose name is NULL. */
 extern const rc_command rc_run_commands[], rc_standalone_commands[], rc_validate_commands[],
-    rc_connector_commands[], rc_plugin_commands[], rc_docs_commands[], rc_help_commands[];
+    rc_connector_commands[], rc_plugin_commands[], rc_cluster_commands[], rc_docs_commands[],
+    rc_help_commands[];
 /** Command number `i` of all, in order of help, or NULL. */
 const rc_command *rc_command_at(size_t i);
 

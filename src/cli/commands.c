@@ -16,7 +16,7 @@
 
 static const rc_command *const groups[] = {
     rc_run_commands,    rc_standalone_commands, rc_validate_commands, rc_connector_commands,
-    rc_plugin_commands, rc_docs_commands,       rc_help_commands,
+    rc_plugin_commands, rc_cluster_commands,    rc_docs_commands,     rc_help_commands,
 };
 
 const rc_command *rc_command_at(size_t i)

@@ -10,7 +10,6 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "log/embedded.h"
-#include "log/rocketmq.h"
 
 #define COMPONENT "worker"
 #define AGAIN_FIRST_MS 500
@@ -38,22 +37,29 @@ void rc_log_opening_cancel(rc_log_opening *opening)
     (void)pthread_mutex_unlock(&opening->mu);
 }
 
+rmq_client_config rc_log_client_config(const rc_worker_config *config)
+{
+    return (rmq_client_config){
+        .namesrv = config->namesrv_addr,
+        .access_key = config->acl_enable ? config->access_key : NULL,
+        .secret_key = config->acl_enable ? config->secret_key : NULL,
+        .tls = {.enable = config->tls_enable,
+                .verify = config->tls_verify,
+                .ca_file = config->tls_ca,
+                .cert_file = config->tls_cert,
+                .key_file = config->tls_key,
+                .key_password = config->tls_key_password},
+        .request_timeout_ms = config->request_timeout_ms,
+    };
+}
+
 static int open_rocketmq(rc_log_opening *opening, rc_log **ret, rc_error *err)
 {
     const rc_worker_config *config = opening->config;
     RC_AUTO_FREE char *folder = rc_path_join(config->store_dir, "config");
     RC_AUTO_FREE char *positions = rc_path_join(folder, "position.json"); /* as Java names it */
     const rc_rocketmq_config rocketmq = {
-        .client = {.namesrv = config->namesrv_addr,
-                   .access_key = config->acl_enable ? config->access_key : NULL,
-                   .secret_key = config->acl_enable ? config->secret_key : NULL,
-                   .tls = {.enable = config->tls_enable,
-                           .verify = config->tls_verify,
-                           .ca_file = config->tls_ca,
-                           .cert_file = config->tls_cert,
-                           .key_file = config->tls_key,
-                           .key_password = config->tls_key_password},
-                   .request_timeout_ms = config->request_timeout_ms},
+        .client = rc_log_client_config(config),
         .position_topic = config->position_topic,
         .position_file = positions,
         .create_topics = config->auto_create_topics,

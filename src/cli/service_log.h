@@ -6,7 +6,7 @@
 #ifndef RC_CLI_SERVICE_LOG_H
 #define RC_CLI_SERVICE_LOG_H
 
-#include "log/log.h"
+#include "log/rocketmq.h"
 #include "worker/worker_config.h"
 
 #include <stdatomic.h>
@@ -22,6 +22,9 @@ typedef struct rc_log_opening {
     pthread_cond_t cond;
     atomic_bool cancel;
 } rc_log_opening;
+
+/** How a client reaches the cluster that the configuration names; borrows its texts. */
+rmq_client_config rc_log_client_config(const rc_worker_config *config);
 
 /** Of settings that are filled in already. */
 void rc_log_opening_init(rc_log_opening *opening);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `standalone`: one worker from a configuration file, until a signal. */
 #include "base/diag.h"
-#include "cli/command.h"
+#include "cli/config_file.h"
 #include "cli/service.h"
-#include "config/properties.h"
 
 #include <stdio.h>
 
@@ -44,37 +43,6 @@ static void interrupted(rc_service *service, void *arg)
     rc_service_stop(service);
 }
 
-/* Reads the file and --set pairs. Prints warnings. */
-static int load(const rc_args *args, omc_arena *arena, rc_worker_config *ret, rc_error *err)
-{
-    const char *path = rc_args_get(args, "config-file"), *pair;
-    const omc_keyvalue *file = NULL;
-    rc_problems problems;
-    rc_kv kv;
-    int r;
-
-    if (!path)
-        path = rc_args_get(args, "configFile");
-    rc_kv_init(&kv, arena);
-    if (path) {
-        r = rc_properties_load(path, arena, &file, err);
-        if (r < 0)
-            return r;
-        rc_kv_put_all(&kv, file);
-    }
-    for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++) {
-        const char *equals = strchr(pair, '=');
-
-        rc_kv_put(&kv, omc_slice_of(pair, (size_t)(equals - pair)), omc_slice_str(equals + 1));
-    }
-    rc_problems_init(&problems, arena);
-    r = rc_worker_config_parse(rc_kv_done(&kv), arena, ret, &problems, err);
-    for (size_t i = 0; i < problems.count; i++)
-        if (problems.items[i].warning)
-            rc_warn("config", "%s", problems.items[i].text);
-    return r < 0 ? rc_wrap(err, r, "%s", path ? path : "configuration") : 0;
-}
-
 static int run_standalone(rc_args *args)
 {
     standalone s = {.started_ns = rc_mono_ns(rc_clock_real())};
@@ -87,16 +55,14 @@ static int run_standalone(rc_args *args)
                               .arg = &s};
     omc_log_level level = OMC_INFO;
     rc_error err = {0};
-    const char *pair;
     rc_arena arena;
     bool loaded;
-    int r;
+    int r = rc_worker_config_usage(args);
 
-    for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++)
-        if (!strchr(pair, '=') || *pair == '=')
-            return rc_usage(args, "--set '%s': expected KEY=VALUE, such as httpPort=8083", pair);
+    if (r != RC_EXIT_OK)
+        return r;
     rc_arena_init(&arena, 16 << 10);
-    r = load(args, &arena.pub, &config, &err);
+    r = rc_worker_config_load(args, &arena.pub, &config, &err);
     loaded = r == 0;
     if (loaded) {
         s.config = &config;
@@ -118,9 +84,7 @@ static int run_standalone(rc_args *args)
 }
 
 static const rc_cli_option options[] = {
-    {"config-file", 'c', "FILE", "Configuration, a Java properties file."},
-    {"configFile", 0, "FILE", "The same, as the Java runtime spells it."},
-    {"set", 0, "KEY=VALUE", "Sets a key, over the file's; may be repeated."},
+    RC_CONFIG_OPTIONS,
     {0},
 };
 

@@ -25,7 +25,6 @@ typedef struct memory_store {
     rc_store base;
     entry *entries;
     int64_t incarnations;
-    int64_t starts;
 } memory_store;
 
 static entry *find(memory_store *store, const char *name)
@@ -114,12 +113,11 @@ static entry *add(memory_store *store, const char *name)
     return e;
 }
 
-static int memory_put(rc_store *base, const rc_store_write *write, rc_error *err)
+static int put(memory_store *store, const rc_store_write *write, rc_error *err)
 {
-    memory_store *store = RC_CONTAINER(base, memory_store, base);
     entry *e = find(store, write->name);
     bool exists = e && e->target != TARGET_DELETED;
-    int r = rc_store_check_version(write, exists ? e->version : 0, err);
+    int r = rc_store_check_version(write->name, write->expected, exists ? e->version : 0, err);
     rc_arena arena;
 
     if (r < 0)
@@ -127,7 +125,7 @@ static int memory_put(rc_store *base, const rc_store_write *write, rc_error *err
     if (!e)
         e = add(store, write->name);
     if (!exists) {
-        e->target = (int)write->initial;
+        e->target = (int)write->target;
         e->incarnation = ++store->incarnations;
     }
     /* The new configuration may borrow from the old one, so copy first. */
@@ -136,54 +134,46 @@ static int memory_put(rc_store *base, const rc_store_write *write, rc_error *err
     rc_arena_release(&e->arena);
     e->arena = arena;
     e->version++;
-    e->changed_ms = rc_now_ms(base->clock);
-    if (write->ret) {
-        *write->ret = view(e);
-        write->ret->name = omc_copy(write->arena, e->name, strlen(e->name));
-        write->ret->config = rc_kv_copy(e->config, write->arena);
-    }
     return 0;
 }
 
-static int memory_target(rc_store *base, const char *name, rc_target_state target, rc_error *err)
+static void remove_config(entry *e)
 {
-    entry *e = find_live(RC_CONTAINER(base, memory_store, base), name);
-
-    if (!e)
-        return rc_store_unknown(name, err);
-    e->target = (int)target;
-    e->changed_ms = rc_now_ms(base->clock);
-    return 0;
-}
-
-static int memory_remove(rc_store *base, const char *name, rc_error *err)
-{
-    entry *e = find_live(RC_CONTAINER(base, memory_store, base), name);
-
-    if (!e)
-        return rc_store_unknown(name, err);
     e->target = TARGET_DELETED;
     e->version++;
     e->config = NULL;
-    e->changed_ms = rc_now_ms(base->clock);
     rc_arena_release(&e->arena);
-    return 0;
 }
 
-static int memory_next_start(rc_store *base, int64_t *ret, rc_error *err)
+static int memory_write(rc_store *base, const rc_store_write *write, omc_arena *arena,
+                        rc_stored_connector *ret, rc_error *err)
 {
-    (void)err;
-    *ret = ++RC_CONTAINER(base, memory_store, base)->starts;
+    memory_store *store = RC_CONTAINER(base, memory_store, base);
+    entry *e;
+    int r = 0;
+
+    if (write->kind == RC_WRITE_PUT)
+        r = put(store, write, err);
+    else if (!(e = find_live(store, write->name)))
+        r = rc_store_unknown(write->name, err);
+    else if (write->kind == RC_WRITE_TARGET)
+        e->target = (int)write->target;
+    else
+        remove_config(e);
+    if (r < 0)
+        return r;
+    e = find(store, write->name);
+    e->changed_ms = rc_now_ms(base->clock);
+    *ret = view(e);
+    ret->name = omc_copy(arena, e->name, strlen(e->name));
+    ret->config = e->config ? rc_kv_copy(e->config, arena) : NULL;
     return 0;
 }
 
 static const rc_store_ops memory_ops = {
     .close = memory_close,
     .each = memory_each,
-    .put = memory_put,
-    .target = memory_target,
-    .remove = memory_remove,
-    .next_start = memory_next_start,
+    .write = memory_write,
 };
 
 rc_store *rc_store_new_memory(rc_clock *clock)

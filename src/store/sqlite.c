@@ -294,9 +294,9 @@ static int put_rows(sqlite_store *store, const rc_store_write *write, int64_t no
     if (r < 0)
         return r;
     exists = state->known && state->target != 0;
-    r = rc_store_check_version(write, exists ? state->version : 0, err);
+    r = rc_store_check_version(write->name, write->expected, exists ? state->version : 0, err);
     if (r == 0 && !exists) {
-        state->target = (int64_t)write->initial;
+        state->target = (int64_t)write->target;
         r = count_up(store, "incarnations", &state->incarnation, err);
     }
     if (r < 0)
@@ -306,70 +306,53 @@ static int put_rows(sqlite_store *store, const rc_store_write *write, int64_t no
     return r < 0 ? r : write_config(store, write->name, write->config, err);
 }
 
-static int sqlite_put(rc_store *base, const rc_store_write *write, rc_error *err)
-{
-    sqlite_store *store = RC_CONTAINER(base, sqlite_store, base);
-    int64_t now_ms = rc_now_ms(base->clock);
-    row state;
-    int r = begin(store, err);
-
-    if (r < 0)
-        return r;
-    r = finish(store, put_rows(store, write, now_ms, &state, err), err);
-    if (r == 0 && write->ret)
-        *write->ret = (rc_stored_connector){
-            .name = omc_copy(write->arena, write->name, strlen(write->name)),
-            .config = rc_kv_copy(write->config, write->arena),
-            .target = (rc_target_state)state.target,
-            .version = state.version,
-            .incarnation = state.incarnation,
-            .changed_ms = now_ms,
-        };
-    return r;
-}
-
 /** Sets the target of a live connector; 0 = deleted, which counts as a change of configuration. */
-static int set_target(sqlite_store *store, const char *name, int64_t target, rc_error *err)
+static int set_target(sqlite_store *store, const char *name, int64_t target, int64_t now_ms,
+                      row *state, rc_error *err)
 {
-    row state;
-    int r = begin(store, err);
+    int r = read_state(store, name, state, err);
 
-    if (r < 0)
-        return r;
-    r = read_state(store, name, &state, err);
-    if (r == 0 && (!state.known || state.target == 0))
+    if (r == 0 && (!state->known || state->target == 0))
         r = rc_store_unknown(name, err);
     if (r == 0 && target == 0) {
-        state.version++;
+        state->version++;
         r = clear_config(store, name, err);
     }
-    state.target = target;
-    if (r == 0)
-        r = write_state(store, name, &state, rc_now_ms(store->base.clock), err);
-    return finish(store, r, err);
+    state->target = target;
+    return r < 0 ? r : write_state(store, name, state, now_ms, err);
 }
 
-static int sqlite_target(rc_store *base, const char *name, rc_target_state target, rc_error *err)
+static int write_rows(sqlite_store *store, const rc_store_write *write, int64_t now_ms, row *state,
+                      omc_arena *arena, rc_stored_connector *ret, rc_error *err)
 {
-    return set_target(RC_CONTAINER(base, sqlite_store, base), name, (int64_t)target, err);
+    int64_t target = write->kind == RC_WRITE_DELETE ? 0 : (int64_t)write->target;
+    int r = write->kind == RC_WRITE_PUT
+                ? put_rows(store, write, now_ms, state, err)
+                : set_target(store, write->name, target, now_ms, state, err);
+
+    if (r < 0)
+        return r;
+    *ret = (rc_stored_connector){
+        .name = omc_copy(arena, write->name, strlen(write->name)),
+        .target = (rc_target_state)state->target,
+        .version = state->version,
+        .incarnation = state->incarnation,
+        .changed_ms = now_ms,
+    };
+    return read_config(store, write->name, arena, &ret->config, err);
 }
 
-static int sqlite_remove(rc_store *base, const char *name, rc_error *err)
-{
-    return set_target(RC_CONTAINER(base, sqlite_store, base), name, 0, err);
-}
-
-static int sqlite_next_start(rc_store *base, int64_t *ret, rc_error *err)
+static int sqlite_write(rc_store *base, const rc_store_write *write, omc_arena *arena,
+                        rc_stored_connector *ret, rc_error *err)
 {
     sqlite_store *store = RC_CONTAINER(base, sqlite_store, base);
-    int64_t starts = 0;
+    row state;
     int r = begin(store, err);
 
-    if (r == 0)
-        r = finish(store, count_up(store, "starts", &starts, err), err);
-    if (r == 0)
-        *ret = starts;
-    return r;
+    return r < 0 ? r
+                 : finish(store,
+                          write_rows(store, write, rc_now_ms(base->clock), &state, arena, ret, err),
+                          err);
 }
 
 /* ---- opening ------------------------------------------------------------------------------ */
@@ -387,10 +370,7 @@ static void sqlite_close_store(rc_store *base)
 static const rc_store_ops sqlite_ops = {
     .close = sqlite_close_store,
     .each = sqlite_each,
-    .put = sqlite_put,
-    .target = sqlite_target,
-    .remove = sqlite_remove,
-    .next_start = sqlite_next_start,
+    .write = sqlite_write,
 };
 
 static int pragma(sqlite_store *store, const char *sql, int64_t *ret, rc_error *err)

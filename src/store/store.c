@@ -34,24 +34,24 @@ static int check_config(const char *name, const omc_keyvalue *config, rc_error *
     return 0;
 }
 
-int rc_store_check_version(const rc_store_write *write, int64_t version, rc_error *err)
+int rc_store_check_version(const char *name, int64_t expected, int64_t version, rc_error *err)
 {
-    if (write->expected < 0 || write->expected == version)
+    if (expected < 0 || expected == version)
         return 0;
-    if (write->expected == 0)
+    if (expected == 0)
         return rc_fail(err, OMC_ESTATE,
                        "connector '%s' exists already, at version %lld; it was expected not to "
                        "exist",
-                       write->name, (long long)version);
+                       name, (long long)version);
     if (version == 0)
         return rc_fail(err, OMC_ESTATE,
                        "connector '%s' does not exist (any more); version %lld was expected: "
                        "create it instead",
-                       write->name, (long long)write->expected);
+                       name, (long long)expected);
     return rc_fail(err, OMC_ESTATE,
                    "connector '%s' is at version %lld, version %lld was expected: somebody else "
                    "changed it; read it again and repeat the change",
-                   write->name, (long long)version, (long long)write->expected);
+                   name, (long long)version, (long long)expected);
 }
 
 int rc_store_unknown(const char *name, rc_error *err)
@@ -65,41 +65,71 @@ int rc_store_each(rc_store *store, rc_stored_fn *each, void *arg, rc_error *err)
     return store->ops->each(store, each, arg, err);
 }
 
-int rc_store_put(rc_store *store, const char *name, const omc_keyvalue *config, int64_t expected,
-                 rc_target_state initial, rc_stored_connector *ret, omc_arena *arena, rc_error *err)
+static int write_now(rc_store *store, const rc_store_write *write, rc_error *err)
 {
-    rc_store_write write = {
-        .name = name,
-        .config = config,
-        .expected = expected,
-        .initial = initial,
-        .ret = ret,
-        .arena = arena,
-    };
+    rc_stored_connector now;
+    rc_arena arena;
     int r;
 
-    RC_ASSERT(store && config && (!ret || arena));
-    RC_ASSERT(initial >= RC_TARGET_STARTED && initial <= RC_TARGET_STOPPED);
-    if ((r = check_name(name, err)) < 0 || (r = check_config(name, config, err)) < 0)
-        return r;
-    return store->ops->put(store, &write, err);
+    rc_arena_init(&arena, 4096);
+    r = store->ops->write(store, write, &arena.pub, &now, err);
+    if (r == 0)
+        write->done(write->arg, 0, write->kind == RC_WRITE_DELETE ? NULL : &now, NULL);
+    rc_arena_release(&arena);
+    return r;
 }
 
-int rc_store_target(rc_store *store, const char *name, rc_target_state target, rc_error *err)
+static void write_checked(rc_store *store, const rc_store_write *write)
 {
-    RC_ASSERT(store && name);
+    rc_error err = {0};
+    int r = check_name(write->name, &err);
+
+    RC_ASSERT(store && write->done);
+    if (r == 0 && write->config)
+        r = check_config(write->name, write->config, &err);
+    if (r == 0 && store->ops->submit) {
+        store->ops->submit(store, write);
+        return;
+    }
+    if (r == 0)
+        r = write_now(store, write, &err);
+    if (r < 0)
+        write->done(write->arg, r, NULL, &err);
+}
+
+void rc_store_put(rc_store *store, const char *name, const omc_keyvalue *config, int64_t expected,
+                  rc_target_state initial, rc_stored_done_fn *done, void *arg)
+{
+    RC_ASSERT(config && initial >= RC_TARGET_STARTED && initial <= RC_TARGET_STOPPED);
+    write_checked(store, &(rc_store_write){.kind = RC_WRITE_PUT,
+                                           .name = name,
+                                           .config = config,
+                                           .expected = expected,
+                                           .target = initial,
+                                           .done = done,
+                                           .arg = arg});
+}
+
+void rc_store_target(rc_store *store, const char *name, rc_target_state target,
+                     rc_stored_done_fn *done, void *arg)
+{
     RC_ASSERT(target >= RC_TARGET_STARTED && target <= RC_TARGET_STOPPED);
-    return store->ops->target(store, name, target, err);
+    write_checked(store, &(rc_store_write){.kind = RC_WRITE_TARGET,
+                                           .name = name,
+                                           .target = target,
+                                           .done = done,
+                                           .arg = arg});
 }
 
-int rc_store_delete(rc_store *store, const char *name, rc_error *err)
+void rc_store_delete(rc_store *store, const char *name, rc_stored_done_fn *done, void *arg)
 {
-    RC_ASSERT(store && name);
-    return store->ops->remove(store, name, err);
+    write_checked(
+        store, &(rc_store_write){.kind = RC_WRITE_DELETE, .name = name, .done = done, .arg = arg});
 }
 
-int rc_store_next_start(rc_store *store, int64_t *ret, rc_error *err)
+void rc_store_watch(rc_store *store, void (*changed)(void *arg), void *arg)
 {
-    RC_ASSERT(store && ret);
-    return store->ops->next_start(store, ret, err);
+    RC_ASSERT(store);
+    if (store->ops->watch)
+        store->ops->watch(store, changed, arg);
 }

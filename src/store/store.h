@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * What a worker must remember of its connectors: configuration, target state, version; and a
- * counter of its starts (the generation of a standalone worker). Standalone keeps it in one
- * SQLite file, so that connectors created over REST survive a restart; the memory back end
- * serves `run` and tests.
+ * What a worker must remember of its connectors: configuration, target state, version. Standalone
+ * keeps it in one SQLite file, so that connectors created over REST survive a restart; a cluster
+ * in topics (store/topic.h); the memory back end serves `run` and tests.
  *
- * Called on the control thread only. Writes are durable when they return.
+ * Called on the control thread only. A write is answered by a call of `done`, once, when it is
+ * durable: the local back ends call it before the function returns, topics later and on a thread
+ * of their own, so `done` must neither block nor call the store.
  */
 #ifndef RC_STORE_H
 #define RC_STORE_H
@@ -39,19 +40,28 @@ void rc_store_close(rc_store *store); /**< NULL is allowed. */
  *  returned. The store may be changed meanwhile; what `each` sees is as it was at the start. */
 typedef int rc_stored_fn(void *arg, const rc_stored_connector *connector);
 int rc_store_each(rc_store *store, rc_stored_fn *each, void *arg, rc_error *err);
+
+/** What became of a write. `now`: what is stored now, valid during the call; NULL on failure and
+ *  of a connector that was deleted. `err`: when result < 0. */
+typedef void rc_stored_done_fn(void *arg, int result, const rc_stored_connector *now,
+                               const rc_error *err);
 /**
- * Creates or replaces a configuration; keeps the target state of an existing one.
+ * Creates or replaces a configuration; keeps the target state of an existing one. Everything is
+ * copied.
  * @param expected  Version it must have now; 0 = must not exist; -1 = whatever.
- * @param[out] ret  What is stored now, in `arena`; both may be NULL.
- * @return 0; -OMC_ESTATE when the version differs (says both).
+ * Results: 0; -OMC_ESTATE when the version differs (says both); -OMC_EINVAL (name or size).
  */
-int rc_store_put(rc_store *store, const char *name, const omc_keyvalue *config, int64_t expected,
-                 rc_target_state initial, rc_stored_connector *ret, omc_arena *arena,
-                 rc_error *err);
-int rc_store_target(rc_store *store, const char *name, rc_target_state target, rc_error *err);
-int rc_store_delete(rc_store *store, const char *name, rc_error *err);
-/** Adds one to the counter of starts and returns it; never repeats for this store. */
-int rc_store_next_start(rc_store *store, int64_t *ret, rc_error *err);
+void rc_store_put(rc_store *store, const char *name, const omc_keyvalue *config, int64_t expected,
+                  rc_target_state initial, rc_stored_done_fn *done, void *arg);
+/** Results: 0; -OMC_ENOTFOUND. */
+void rc_store_target(rc_store *store, const char *name, rc_target_state target,
+                     rc_stored_done_fn *done, void *arg);
+/** Results: 0; -OMC_ENOTFOUND. */
+void rc_store_delete(rc_store *store, const char *name, rc_stored_done_fn *done, void *arg);
+/** Has `changed` called, on any thread, whenever what rc_store_each() shows may have changed by
+ *  somebody else; it must neither block nor call the store. NULL: no more, and when this returns
+ *  no call is under way. Local stores have nobody else and never call it. */
+void rc_store_watch(rc_store *store, void (*changed)(void *arg), void *arg);
 
 RC_DEFINE_CLEANUP(rc_store, rc_store_close)
 

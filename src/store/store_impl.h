@@ -12,23 +12,30 @@
 #define RC_STORE_CONFIG_MAX ((size_t)4 << 20)
 #define RC_STORE_NAME_MAX 1024
 
-/** One write of a configuration; `ret` and `arena` may be NULL together. */
+typedef enum rc_write_kind { RC_WRITE_PUT, RC_WRITE_TARGET, RC_WRITE_DELETE } rc_write_kind;
+
+/** One write, checked. */
 typedef struct rc_store_write {
+    rc_write_kind kind;
     const char *name;
-    const omc_keyvalue *config;
-    int64_t expected;
-    rc_target_state initial;
-    rc_stored_connector *ret;
-    omc_arena *arena;
+    const omc_keyvalue *config; /**< PUT */
+    int64_t expected;           /**< PUT */
+    rc_target_state target;     /**< PUT: initial; TARGET */
+    rc_stored_done_fn *done;
+    void *arg;
 } rc_store_write;
 
 typedef struct rc_store_ops {
     void (*close)(rc_store *store);
     int (*each)(rc_store *store, rc_stored_fn *each, void *arg, rc_error *err);
-    int (*put)(rc_store *store, const rc_store_write *write, rc_error *err);
-    int (*target)(rc_store *store, const char *name, rc_target_state target, rc_error *err);
-    int (*remove)(rc_store *store, const char *name, rc_error *err);
-    int (*next_start)(rc_store *store, int64_t *ret, rc_error *err);
+    /** A back end that writes at once: what is stored now (PUT, TARGET), in `arena`. store.c calls
+     *  `done`. NULL where `submit` is set. */
+    int (*write)(rc_store *store, const rc_store_write *write, omc_arena *arena,
+                 rc_stored_connector *ret, rc_error *err);
+    /** One that takes its time: copies `write` and calls `done` itself. */
+    void (*submit)(rc_store *store, const rc_store_write *write);
+    /** NULL where nobody else writes. */
+    void (*watch)(rc_store *store, void (*changed)(void *arg), void *arg);
 } rc_store_ops;
 
 /** First member of every back end's struct. */
@@ -41,7 +48,7 @@ struct rc_store {
  * Decides a conditional write: `version` is the one stored now, 0 when the connector does not
  * exist. @return 0 or -OMC_ESTATE naming both.
  */
-int rc_store_check_version(const rc_store_write *write, int64_t version, rc_error *err);
+int rc_store_check_version(const char *name, int64_t expected, int64_t version, rc_error *err);
 /** -OMC_ENOTFOUND for a connector that is not there. */
 int rc_store_unknown(const char *name, rc_error *err);
 

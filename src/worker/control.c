@@ -119,6 +119,13 @@ static void handle(rc_worker *worker, rc_op *op)
     case RC_OP_RAISE:
         raise_error(worker, op);
         break;
+    case RC_OP_STORED:
+        rc_requests_stored(worker, op);
+        break;
+    case RC_OP_STORE_CHANGED:
+        atomic_store(&worker->store_changed, false);
+        rc_requests_look(worker);
+        break;
     }
     rc_op_free(op);
 }
@@ -200,11 +207,22 @@ static void refuse_rest(rc_worker *worker)
     }
 }
 
+/* Any thread. */
+static void store_changed(void *arg)
+{
+    rc_worker *worker = arg;
+
+    if (!atomic_exchange(&worker->store_changed, true))
+        rc_control_post(worker, rc_op_new(RC_OP_STORE_CHANGED));
+}
+
 void *rc_control_main(void *arg)
 {
     rc_worker *worker = arg;
     bool stopping = false;
 
+    rc_store_watch(worker->setup.store, store_changed, worker);
+    rc_requests_look(worker); /* what came since the start looked */
     converge_all(worker);
     for (;;) {
         rc_op *op = take_ops(worker, &stopping), *next;
@@ -229,6 +247,7 @@ void *rc_control_main(void *arg)
             break;
         }
     }
+    rc_store_watch(worker->setup.store, NULL, NULL);
     rc_requests_abandon(worker);
     refuse_rest(worker);
     return NULL;

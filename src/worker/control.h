@@ -100,6 +100,7 @@ typedef struct rc_connector {
     int failures;
     int64_t retry_ns;
     bool deleted;
+    uint64_t seen;   /* by which look at the store */
     bool again;      /* stop, then start with the present configuration */
     bool stuck;      /* a task of this generation was abandoned: its plugin may still use it */
     rc_call *call;   /* START or STOP under way */
@@ -117,7 +118,9 @@ typedef enum rc_op_kind {
     RC_OP_TASK_STATE,
     RC_OP_TASK_ENDED,
     RC_OP_RECONFIGURE,
-    RC_OP_RAISE
+    RC_OP_RAISE,
+    RC_OP_STORED,       /* a write to the store was answered */
+    RC_OP_STORE_CHANGED /* another worker has written to it */
 } rc_op_kind;
 
 typedef struct rc_op {
@@ -126,7 +129,7 @@ typedef struct rc_op {
     rc_arena arena;
     rc_request request;        /* RC_OP_REQUEST: deep copy */
     const omc_keyvalue *given; /* configuration as it came: request.config is made from it */
-    rc_call *call;
+    rc_call *call; /* RC_OP_REQUEST: that checked the configuration, while it is written */
     const char *connector;
     int64_t number; /* generation */
     int task_id;
@@ -134,7 +137,18 @@ typedef struct rc_op {
     rc_state state;
     rc_ending ending;
     rc_error err;
+    bool created;               /* RC_OP_REQUEST: there was none when it was written */
+    struct rc_op *asked;        /* RC_OP_STORED: the request */
+    int result;                 /* RC_OP_STORED */
+    rc_stored_connector stored; /* RC_OP_STORED: what is there now; no name = nothing */
 } rc_op;
+
+/** Between the store and the worker: answers may come when the worker is gone. */
+typedef struct rc_store_link {
+    pthread_mutex_t mu;
+    rc_worker *worker; /* [mu] NULL: gone */
+    size_t writes;     /* [mu] not answered yet; the last one frees this when the worker is gone */
+} rc_store_link;
 
 struct rc_worker {
     rc_worker_setup setup;
@@ -150,9 +164,14 @@ struct rc_worker {
     bool closing; /* stopping, as the control thread knows it */
     rc_connector *connectors;
     rc_call *calls;
-    rc_call *parked;    /* checked writes that wait until a deleted connector has ended */
-    size_t call_count;  /* running */
-    size_t start_count; /* of them, starts of connectors */
+    rc_store_link *link;
+    rc_op *writing;            /* requests whose write is not answered yet, by `next` */
+    atomic_bool store_changed; /* an op about it is on its way */
+    uint64_t looks;            /* at the store */
+    bool look_again;           /* when a deleted connector has ended */
+    rc_call *parked;           /* checked writes that wait until a deleted connector has ended */
+    size_t call_count;         /* running */
+    size_t start_count;        /* of them, starts of connectors */
     int64_t next_generation;
     int abandoned;
 };
@@ -226,7 +245,11 @@ void rc_requests_reloaded(rc_call *call);
 void rc_requests_unpark(rc_worker *worker, const char *name);
 void rc_requests_timers(rc_worker *worker);
 int64_t rc_requests_deadline(rc_worker *worker);
-/* Answers what waits for a call or a connector; the worker stops and will not. */
+/* What the store said: to a write; or that somebody else has written. */
+void rc_requests_stored(rc_worker *worker, rc_op *op);
+void rc_requests_look(rc_worker *worker);
+void rc_requests_unlink(rc_worker *worker);
+/* Answers what waits for a call, the store or a connector; the worker stops and will not. */
 void rc_requests_abandon(rc_worker *worker);
 void rc_requests_refuse(rc_op *op, int code, const char *text);
 

@@ -126,32 +126,253 @@ static void begin_write(rc_worker *worker, rc_op *op)
     rc_call_submit(call, worker->setup.config->start_timeout_ms);
 }
 
-/* Stores and applies a checked configuration. */
-static int write_config(rc_worker *worker, rc_op *op, const omc_plugin *plugin, rc_connector **ret,
-                        bool *ret_created, rc_error *err)
+/* ---- the store ---- */
+
+typedef struct write {
+    rc_store_link *link;
+    rc_op *asked;
+} write;
+
+void rc_requests_unlink(rc_worker *worker)
+{
+    rc_store_link *link = RC_TAKE(worker->link);
+    bool last;
+
+    if (!link)
+        return;
+    pthread_mutex_lock(&link->mu);
+    link->worker = NULL;
+    last = link->writes == 0;
+    pthread_mutex_unlock(&link->mu);
+    if (!last)
+        return;
+    pthread_mutex_destroy(&link->mu);
+    free(link);
+}
+
+static write *write_new(rc_worker *worker, rc_op *op)
+{
+    write *w = rc_calloc(1, sizeof *w);
+
+    w->link = worker->link;
+    w->asked = op;
+    pthread_mutex_lock(&w->link->mu);
+    w->link->writes++;
+    pthread_mutex_unlock(&w->link->mu);
+    LL_PREPEND(worker->writing, op);
+    return w;
+}
+
+static rc_op *stored_op(const write *w, int result, const rc_stored_connector *now,
+                        const rc_error *err)
+{
+    rc_op *op = rc_op_new(RC_OP_STORED);
+
+    op->asked = w->asked;
+    op->result = result;
+    if (result < 0)
+        op->err = *err;
+    if (now) {
+        op->stored = *now;
+        op->stored.name = omc_copy(&op->arena.pub, now->name, strlen(now->name));
+        op->stored.config = rc_kv_copy(now->config, &op->arena.pub);
+    }
+    return op;
+}
+
+/* On the control thread itself when the store writes at once: then the request goes on before the
+ * next one begins. Else on the store's thread. */
+static void on_stored(void *arg, int result, const rc_stored_connector *now, const rc_error *err)
+{
+    write *w = arg;
+    rc_store_link *link = w->link;
+    rc_worker *worker;
+    rc_op *at_once = NULL;
+    bool last;
+
+    pthread_mutex_lock(&link->mu);
+    worker = link->worker;
+    if (worker && pthread_equal(pthread_self(), worker->thread))
+        at_once = stored_op(w, result, now, err);
+    else if (worker)
+        rc_control_post(worker, stored_op(w, result, now, err));
+    last = --link->writes == 0 && !worker;
+    pthread_mutex_unlock(&link->mu);
+    if (last) {
+        pthread_mutex_destroy(&link->mu);
+        free(link);
+    }
+    free(w);
+    if (!at_once)
+        return;
+    rc_requests_stored(worker, at_once);
+    rc_op_free(at_once);
+}
+
+static void apply_target(rc_connector *c, rc_target_state target)
+{
+    static const char *const words[] = {"", "resumed", "paused", "stopped"};
+
+    if (c->target == target)
+        return;
+    /* Whoever resumes a stopped connector wants it to be tried again, also a stuck one. */
+    if (c->target == RC_TARGET_STOPPED && c->phase == RC_IDLE)
+        c->again = true;
+    rc_info(c->name, "%s", words[target]);
+    c->target = target;
+    c->retry_ns = 0;
+}
+
+static void apply_deletion(rc_worker *worker, rc_connector *c)
+{
+    rc_info(c->name, "deleted; its positions stay");
+    c->deleted = true;
+    rc_control_changed(worker);
+}
+
+/* What the store holds becomes what is wanted; the caller converges. @return NULL: one of that name
+ * has to end first, then the store is looked at again. */
+static rc_connector *apply_stored(rc_worker *worker, const rc_stored_connector *stored)
+{
+    rc_connector *c = rc_control_find(worker, stored->name);
+
+    if (!c) {
+        c = rc_lifecycle_add(worker, stored);
+        rc_info(c->name, "configuration created, version %lld", (long long)c->version);
+        return c;
+    }
+    if (!c->deleted && c->incarnation != stored->incarnation)
+        apply_deletion(worker, c);
+    if (c->deleted) {
+        worker->look_again = true;
+        return NULL;
+    }
+    if (stored->version > c->version) {
+        rc_lifecycle_config(worker, c, stored);
+        rc_info(c->name, "configuration changed, version %lld", (long long)c->version);
+    } else if (stored->version == c->version) {
+        apply_target(c, stored->target);
+    }
+    return c;
+}
+
+static int look_at(void *arg, const rc_stored_connector *stored)
+{
+    rc_worker *worker = arg;
+    rc_connector *c = apply_stored(worker, stored);
+
+    if (!c)
+        c = rc_control_find(worker, stored->name);
+    c->seen = worker->looks;
+    rc_lifecycle_converge(worker, c);
+    return 0;
+}
+
+void rc_requests_look(rc_worker *worker)
+{
+    rc_connector *c, *next;
+    rc_error err = {0};
+
+    worker->look_again = false;
+    worker->looks++;
+    if (rc_store_each(worker->setup.store, look_at, worker, &err) < 0) {
+        rc_error_line("worker", "the store cannot be read: %s", err.msg);
+        return;
+    }
+    HASH_ITER(hh, worker->connectors, c, next)
+    {
+        if (c->deleted || c->seen == worker->looks)
+            continue;
+        apply_deletion(worker, c);
+        rc_lifecycle_converge(worker, c);
+    }
+}
+
+/* The configuration was made from the version that is there: if that is not so any more when it is
+ * stored, it is made again, so that no change made meanwhile is lost. */
+static void submit_config(rc_worker *worker, rc_op *op, const rc_connector *c)
+{
+    rc_target_state initial = op->request.initial ? op->request.initial : RC_TARGET_STARTED;
+
+    op->created = c == NULL;
+    rc_store_put(worker->setup.store, op->request.connector, op->request.config, c ? c->version : 0,
+                 initial, on_stored, write_new(worker, op));
+}
+
+static void stored_config(rc_worker *worker, rc_op *op, const rc_stored_connector *stored)
+{
+    rc_reply answer = {.created = op->created,
+                       .problems = op->call->problems.items,
+                       .problem_count = op->call->problems.count};
+    rc_connector *c = apply_stored(worker, stored);
+    rc_call *check = op->call;
+
+    if (c && c->version == stored->version)
+        c->plugin = check->plugin;
+    if (c)
+        answer.connectors = rc_views_make(worker, c, &op->arena.pub, &answer.count);
+    reply(op, &answer);
+    rc_call_free(check);
+    if (c)
+        rc_lifecycle_converge(worker, c);
+}
+
+static void stored_target(rc_worker *worker, rc_op *op, const rc_stored_connector *stored)
+{
+    rc_connector *c = apply_stored(worker, stored);
+    rc_reply answer = {0};
+
+    if (c) {
+        rc_lifecycle_converge(worker, c);
+        answer.connectors = rc_views_make(worker, c, &op->arena.pub, &answer.count);
+    }
+    reply(op, &answer);
+}
+
+static void stored_deletion(rc_worker *worker, rc_op *op)
 {
     rc_connector *c = rc_control_find(worker, op->request.connector);
-    rc_target_state initial = op->request.initial ? op->request.initial : RC_TARGET_STARTED;
-    rc_stored_connector stored;
-    int r;
+    rc_reply answer = {0};
 
-    r = refuse_write(&op->request, c, op->request.config, err);
-    if (r < 0)
-        return r;
-    r = rc_store_put(worker->setup.store, op->request.connector, op->request.config, -1, initial,
-                     &stored, &op->arena.pub, err);
-    if (r < 0)
-        return rc_wrap(err, r, "store the configuration of connector '%s'", op->request.connector);
-    *ret_created = c == NULL;
+    if (c && !c->deleted)
+        apply_deletion(worker, c);
     if (c)
-        rc_lifecycle_config(worker, c, &stored);
-    else
-        c = rc_lifecycle_add(worker, &stored);
-    c->plugin = plugin;
-    *ret = c;
-    rc_info(c->name, "configuration %s, version %lld", *ret_created ? "created" : "changed",
-            (long long)c->version);
-    return 0;
+        answer.connectors = rc_views_make(worker, c, &op->arena.pub, &answer.count);
+    reply(op, &answer);
+    if (c)
+        rc_lifecycle_converge(worker, c);
+}
+
+static bool is_write(const rc_op *op)
+{
+    return op->request.kind == RC_REQUEST_CREATE || op->request.kind == RC_REQUEST_PUT ||
+           op->request.kind == RC_REQUEST_PATCH;
+}
+
+void rc_requests_stored(rc_worker *worker, rc_op *op)
+{
+    rc_op *asked = op->asked;
+    rc_error err = op->err;
+
+    LL_DELETE(worker->writing, asked);
+    if (op->result < 0 && asked->call)
+        rc_call_free(RC_TAKE(asked->call));
+    if (op->result == -OMC_ESTATE && is_write(asked) && asked->request.expected < 0) {
+        rc_requests_look(worker);
+        begin_write(worker, asked);
+        return;
+    }
+    if (op->result < 0) {
+        (void)rc_wrap(&err, op->result, "store the change of connector '%s'",
+                      asked->request.connector);
+        reply_error(asked, op->result, &err);
+    } else if (asked->call) {
+        stored_config(worker, asked, &op->stored);
+    } else if (op->stored.name) {
+        stored_target(worker, asked, &op->stored);
+    } else {
+        stored_deletion(worker, asked);
+    }
 }
 
 /* DELETE and create at once is what scripts do: the new one waits until the old one has ended,
@@ -182,6 +403,8 @@ void rc_requests_unpark(rc_worker *worker, const char *name)
         DL_DELETE(worker->parked, call);
         rc_requests_checked(worker, call);
     }
+    if (worker->look_again)
+        rc_requests_look(worker);
 }
 
 void rc_requests_timers(rc_worker *worker)
@@ -223,6 +446,16 @@ void rc_requests_abandon(rc_worker *worker)
         if (call->request)
             rc_requests_refuse(RC_TAKE(call->request), OMC_ECANCELED, "the worker is stopping");
     }
+    rc_requests_unlink(worker); /* answers that still come find nobody */
+    while (worker->writing) {
+        rc_op *op = worker->writing;
+
+        LL_DELETE(worker->writing, op);
+        if (op->call)
+            rc_call_free(RC_TAKE(op->call));
+        rc_requests_refuse(op, OMC_ECANCELED,
+                           "the worker is stopping; the change may come into force");
+    }
 }
 
 /* The configuration was made from one that is not there any more (PATCH, masked secrets): it is
@@ -248,20 +481,16 @@ void rc_requests_checked(rc_worker *worker, rc_call *call)
             begin_write(worker, op);
             return;
         }
+        call->request = NULL;
+        op->call = call; /* its warnings are part of the answer */
+        submit_config(worker, op, c);
+        return;
     }
-    c = NULL;
     call->request = NULL;
-    if (call->result == 0 && op->request.kind != RC_REQUEST_VALIDATE) {
-        answer.result = write_config(worker, op, call->plugin, &c, &answer.created, &answer.err);
-        if (answer.result == 0)
-            answer.connectors = rc_views_make(worker, c, &op->arena.pub, &answer.count);
-    }
     answer.problems = call->problems.items;
     answer.problem_count = call->problems.count;
     reply(op, &answer);
     rc_call_free(call);
-    if (c)
-        rc_lifecycle_converge(worker, c);
 }
 
 /* ---- states ---- */
@@ -270,45 +499,26 @@ static void change_target(rc_worker *worker, rc_op *op, rc_target_state target)
 {
     rc_error err = {0};
     rc_connector *c = find(worker, op, &err);
-    int r = c ? 0 : -err.code;
 
-    if (c && c->target != target)
-        r = rc_store_target(worker->setup.store, c->name, target, &err);
-    if (r < 0) {
-        reply_error(op, r, &err);
-        return;
+    if (!c) {
+        reply_error(op, -err.code, &err);
+    } else if (c->target != target) {
+        rc_store_target(worker->setup.store, c->name, target, on_stored, write_new(worker, op));
+    } else {
+        rc_lifecycle_converge(worker, c);
+        reply_view(worker, op, c, false);
     }
-    if (c->target != target) {
-        /* Whoever resumes a stopped connector wants it to be tried again, also a stuck one. */
-        if (c->target == RC_TARGET_STOPPED && c->phase == RC_IDLE)
-            c->again = true;
-        static const char *const words[] = {"", "resumed", "paused", "stopped"};
-
-        rc_info(c->name, "%s", words[target]);
-        c->target = target;
-        c->retry_ns = 0;
-    }
-    rc_lifecycle_converge(worker, c);
-    reply_view(worker, op, c, false);
 }
 
 static void delete_connector(rc_worker *worker, rc_op *op)
 {
     rc_error err = {0};
     rc_connector *c = find(worker, op, &err);
-    rc_reply answer = {0};
-    int r = c ? rc_store_delete(worker->setup.store, c->name, &err) : -err.code;
 
-    if (r < 0) {
-        reply_error(op, r, &err);
-        return;
-    }
-    rc_info(c->name, "deleted; its positions stay");
-    c->deleted = true;
-    answer.connectors = rc_views_make(worker, c, &op->arena.pub, &answer.count);
-    reply(op, &answer);
-    rc_lifecycle_converge(worker, c);
-    rc_control_changed(worker);
+    if (c)
+        rc_store_delete(worker->setup.store, c->name, on_stored, write_new(worker, op));
+    else
+        reply_error(op, -err.code, &err);
 }
 
 static void restart(rc_worker *worker, rc_op *op)

@@ -14,6 +14,8 @@ static void worker_free(rc_worker *worker)
 {
     rc_connector *c, *next;
 
+    rc_requests_unlink(worker);
+
     HASH_ITER(hh, worker->connectors, c, next)
     {
         HASH_DEL(worker->connectors, c);
@@ -33,6 +35,10 @@ int rc_worker_start(const rc_worker_setup *setup, rc_worker **ret, rc_error *err
     worker->started_ms = rc_now_ms(setup->clock);
     pthread_mutex_init(&worker->mu, NULL);
     rc_cond_init(&worker->cond);
+    atomic_init(&worker->store_changed, false);
+    worker->link = rc_calloc(1, sizeof *worker->link);
+    worker->link->worker = worker;
+    pthread_mutex_init(&worker->link->mu, NULL);
     r = rc_store_each(setup->store, load_one, worker, err);
     if (r == 0)
         r = rc_thread_start(&worker->thread, "control", (size_t)512 << 10, rc_control_main, worker,

@@ -98,6 +98,11 @@ static const omc_option rows[] = {
     OPTION("tls.client.keyPassword", PASSWORD, NULL, tls_key_password, "Password of that file."),
     OPTION("positionStoreTopic", STRING, "connector-position-topic", position_topic,
            "RocketMQ topic in which positions of sources are kept, in the Java runtime's format."),
+    OPTION("configStoreTopic", STRING, "connector-config-topic", config_topic,
+           "RocketMQ topic in which the workers of a cluster keep configurations, in the Java runtime's "
+           "format: for `cluster export` and `cluster import`. A standalone worker has its own store."),
+    OPTION("connectStatusTopic", STRING, "connector-status-topic", status_topic,
+           "The same for states of connectors and tasks."),
     RANGE("operationTimeout", DURATION_MS, "3000", request_timeout_ms, 100, DAY_MS,
           "Longest time one request to RocketMQ may take before it is tried again."),
     RANGE("log.wait.max", DURATION_MS, "0", log_wait_ms, 0, 3650 * DAY_MS,
@@ -179,12 +184,10 @@ static const omc_option rows[] = {
     IGNORED("maxMessageSize", "the Java runtime does not use it either; messages hold up to 4 MiB."),
     IGNORED("clusterStoreTopic", ONLY_CLUSTER),
     IGNORED("allocTaskStrategy", ONLY_CLUSTER),
-    IGNORED("configStoreTopic", NO_TOPIC),
     IGNORED("configPersistInterval", "configurations are stored when they change."),
     IGNORED("positionPersistInterval", "see offsetCommitIntervalMsConfig."),
     IGNORED("offsetStoreTopic", "the Java runtime does not use it either."),
     IGNORED("offsetPersistInterval", "the Java runtime does not use it either."),
-    IGNORED("connectStatusTopic", NO_TOPIC),
     IGNORED("statePersistInterval", "states are stored when they change."),
     IGNORED("rmqProducerGroup", ONLY_JAVA_CLIENT),
     IGNORED("rmqConsumerGroup", ONLY_JAVA_CLIENT),
@@ -263,11 +266,17 @@ static void choose_log(rc_worker_config *config, omc_arena *arena, rc_problems *
         config->pending_bytes_max = (strcmp(config->log, "rocketmq") ? 16 : 8) << 20;
 }
 
-/* Credentials come in pairs, and a switch without them is a mistake. */
-static void check_rocketmq(const rc_worker_config *config, rc_problems *problems)
+static void check_topic(const char *key, const char *name, rc_problems *problems)
 {
     rc_error err;
 
+    if (rc_topic_name_check(name, &err) < 0)
+        rc_problem_add(problems, false, key, name, "%s", err.msg);
+}
+
+/* Credentials come in pairs, and a switch without them is a mistake. */
+static void check_rocketmq(const rc_worker_config *config, rc_problems *problems)
+{
     if (strcmp(config->log, "rocketmq") != 0)
         return;
     if (config->acl_enable && (!config->access_key || !*config->access_key))
@@ -279,9 +288,13 @@ static void check_rocketmq(const rc_worker_config *config, rc_problems *problems
     if (!config->acl_enable && config->access_key && *config->access_key)
         rc_problem_add(problems, true, "accessKey", NULL,
                        "is not used, because aclEnable=false: set aclEnable=true to sign requests");
-    if (rc_topic_name_check(config->position_topic, &err) < 0)
-        rc_problem_add(problems, false, "positionStoreTopic", config->position_topic, "%s",
-                       err.msg);
+    check_topic("positionStoreTopic", config->position_topic, problems);
+    check_topic("configStoreTopic", config->config_topic, problems);
+    check_topic("connectStatusTopic", config->status_topic, problems);
+    if (config->config_topic && config->status_topic &&
+        strcmp(config->config_topic, config->status_topic) == 0)
+        rc_problem_add(problems, false, "connectStatusTopic", config->status_topic,
+                       "is configStoreTopic too: give each a topic of its own");
 }
 
 static void check_labels(rc_worker_config *config, omc_arena *arena, rc_problems *problems)

@@ -38,6 +38,8 @@ typedef struct rc_worker_config {
     const char *tls_key;            /**< tls.client.keyPath */
     const char *tls_key_password;   /**< tls.client.keyPassword */
     const char *position_topic;     /**< positionStoreTopic */
+    const char *config_topic;       /**< configStoreTopic */
+    const char *status_topic;       /**< connectStatusTopic */
     int64_t request_timeout_ms;     /**< operationTimeout, 3,000 */
     bool auto_create_topics;        /**< autoCreateTopicEnable, true */
     int64_t commit_interval_ms;     /**< offsetCommitIntervalMsConfig, 1,000 */

@@ -5,6 +5,7 @@
  */
 #include "config/options.h"
 #include "store/store.h"
+#include "store_now.h"
 #include "unit.h"
 
 #include <signal.h>
@@ -78,8 +79,8 @@ static rc_stored_connector put(fixture *f, const char *name, const char *value, 
     rc_stored_connector got = {0};
     rc_error err = {0};
 
-    if (rc_store_put(f->store, name, config(f, value), expected, RC_TARGET_STARTED, &got,
-                     &f->arena.pub, &err) < 0)
+    if (store_put_now(f->store, name, config(f, value), expected, RC_TARGET_STARTED, &got,
+                      &f->arena.pub, &err) < 0)
         fail_msg("put %s: %s", name, err.msg);
     return got;
 }
@@ -141,9 +142,9 @@ static void puts_lists_and_deletes(void **state)
     assert_int_equal(l.config->count, 2);
     assert_true(omc_slice_is(*omc_keyvalue_get(l.config, "filename"), "/b"));
 
-    assert_int_equal(rc_store_delete(f->store, "Zebra", &err), 0);
+    assert_int_equal(store_delete_now(f->store, "Zebra", &err), 0);
     assert_string_equal(list(f).text, "apple@1:1 orders@2:1 ");
-    assert_int_equal(rc_store_delete(f->store, "Zebra", &err), -OMC_ENOTFOUND);
+    assert_int_equal(store_delete_now(f->store, "Zebra", &err), -OMC_ENOTFOUND);
     assert_non_null(strstr(err.msg, "'Zebra'"));
 }
 
@@ -177,8 +178,8 @@ static void conditional_writes(void **state)
     put(f, "c", "2", 1);
     for (size_t i = 0; i < RC_COUNT(cases); i++) {
         rc_error err = {0};
-        int r = rc_store_put(f->store, "c", config(f, "3"), cases[i].expected, RC_TARGET_STARTED,
-                             NULL, NULL, &err);
+        int r = store_put_now(f->store, "c", config(f, "3"), cases[i].expected, RC_TARGET_STARTED,
+                              NULL, NULL, &err);
 
         if (r != cases[i].r)
             fail_msg("expected %lld: got %d %s", (long long)cases[i].expected, r, err.msg);
@@ -187,8 +188,8 @@ static void conditional_writes(void **state)
                 fail_msg("expected %lld: '%s' lacks '%s'", (long long)cases[i].expected, err.msg,
                          cases[i].says[k]);
     }
-    assert_int_equal(rc_store_put(f->store, "none", config(f, "1"), 4, RC_TARGET_STARTED, NULL,
-                                  NULL, NULL),
+    assert_int_equal(store_put_now(f->store, "none", config(f, "1"), 4, RC_TARGET_STARTED, NULL,
+                                   NULL, NULL),
                      -OMC_ESTATE);
     assert_string_equal(list(f).text, "c@4:1 ");
 }
@@ -198,8 +199,8 @@ static void refused_write_changes_nothing(void **state)
     fixture *f = *state;
 
     put(f, "c", "old", 0);
-    assert_int_equal(rc_store_put(f->store, "c", config(f, "new"), 9, RC_TARGET_PAUSED, NULL, NULL,
-                                  NULL),
+    assert_int_equal(store_put_now(f->store, "c", config(f, "new"), 9, RC_TARGET_PAUSED, NULL, NULL,
+                                   NULL),
                      -OMC_ESTATE);
     assert_string_equal(list(f).text, "c@1:1 ");
     assert_true(omc_slice_is(*omc_keyvalue_get(list(f).config, "filename"), "old"));
@@ -211,10 +212,10 @@ static void recreated_gets_new_incarnation_and_higher_version(void **state)
     rc_stored_connector first = put(f, "c", "1", 0), second;
 
     put(f, "c", "2", 1);
-    assert_int_equal(rc_store_delete(f->store, "c", NULL), 0);
+    assert_int_equal(store_delete_now(f->store, "c", NULL), 0);
     /* A writer that still knows version 2 must not hit the new one. */
-    assert_int_equal(rc_store_put(f->store, "c", config(f, "x"), 2, RC_TARGET_STARTED, NULL, NULL,
-                                  NULL),
+    assert_int_equal(store_put_now(f->store, "c", config(f, "x"), 2, RC_TARGET_STARTED, NULL, NULL,
+                                   NULL),
                      -OMC_ESTATE);
     second = put(f, "c", "3", 0);
     assert_true(second.version > 2);
@@ -229,13 +230,13 @@ static void target_is_kept_over_updates(void **state)
     rc_error err = {0};
 
     put(f, "c", "1", 0);
-    assert_int_equal(rc_store_target(f->store, "c", RC_TARGET_PAUSED, &err), 0);
+    assert_int_equal(store_target_now(f->store, "c", RC_TARGET_PAUSED, &err), 0);
     assert_string_equal(list(f).text, "c@1:2 ");
     put(f, "c", "2", 1);
     assert_string_equal(list(f).text, "c@2:2 ");
-    assert_int_equal(rc_store_target(f->store, "nope", RC_TARGET_PAUSED, &err), -OMC_ENOTFOUND);
-    assert_int_equal(rc_store_delete(f->store, "c", NULL), 0);
-    assert_int_equal(rc_store_target(f->store, "c", RC_TARGET_PAUSED, &err), -OMC_ENOTFOUND);
+    assert_int_equal(store_target_now(f->store, "nope", RC_TARGET_PAUSED, &err), -OMC_ENOTFOUND);
+    assert_int_equal(store_delete_now(f->store, "c", NULL), 0);
+    assert_int_equal(store_target_now(f->store, "c", RC_TARGET_PAUSED, &err), -OMC_ENOTFOUND);
 }
 
 static void keeps_any_bytes_and_order(void **state)
@@ -250,8 +251,8 @@ static void keeps_any_bytes_and_order(void **state)
     const omc_keyvalue kv = {RC_COUNT(pairs), pairs};
     listing l;
 
-    assert_int_equal(rc_store_put(f->store, "ключ 'x'", &kv, 0, RC_TARGET_STOPPED, NULL, NULL,
-                                  NULL),
+    assert_int_equal(store_put_now(f->store, "ключ 'x'", &kv, 0, RC_TARGET_STOPPED, NULL, NULL,
+                                   NULL),
                      0);
     l = list(f);
     assert_string_equal(l.text, "ключ 'x'@1:3 ");
@@ -269,36 +270,25 @@ static void bounds_are_errors(void **state)
     rc_error err = {0};
 
     memset(big, 'x', 5u << 20);
-    assert_int_equal(rc_store_put(f->store, "c", config(f, big), 0, RC_TARGET_STARTED, NULL, NULL,
-                                  &err),
+    assert_int_equal(store_put_now(f->store, "c", config(f, big), 0, RC_TARGET_STARTED, NULL, NULL,
+                                   &err),
                      -OMC_EINVAL);
-    assert_int_equal(rc_store_put(f->store, big, config(f, ""), 0, RC_TARGET_STARTED, NULL, NULL,
-                                  &err),
+    assert_int_equal(store_put_now(f->store, big, config(f, ""), 0, RC_TARGET_STARTED, NULL, NULL,
+                                   &err),
                      -OMC_EINVAL);
-    assert_int_equal(rc_store_put(f->store, "", config(f, ""), 0, RC_TARGET_STARTED, NULL, NULL,
-                                  &err),
+    assert_int_equal(store_put_now(f->store, "", config(f, ""), 0, RC_TARGET_STARTED, NULL, NULL,
+                                   &err),
                      -OMC_EINVAL);
     assert_string_equal(list(f).text, "");
     free(big);
-}
-
-static void starts_count_up(void **state)
-{
-    fixture *f = *state;
-    int64_t a = 0, b = 0;
-
-    assert_int_equal(rc_store_next_start(f->store, &a, NULL), 0);
-    assert_int_equal(rc_store_next_start(f->store, &b, NULL), 0);
-    assert_int_equal(a, 1);
-    assert_int_equal(b, 2);
 }
 
 static int rename_one(void *arg, const rc_stored_connector *c)
 {
     fixture *f = arg;
 
-    return rc_store_put(f->store, c->name, config(f, "changed"), c->version, c->target, NULL, NULL,
-                        NULL);
+    return store_put_now(f->store, c->name, config(f, "changed"), c->version, c->target, NULL, NULL,
+                         NULL);
 }
 
 static void may_be_changed_while_listing(void **state)
@@ -317,19 +307,15 @@ static void restart_keeps_everything(void **state)
 {
     fixture *f = *state;
     rc_stored_connector first = put(f, "c", "1", 0);
-    int64_t start = 0;
 
     put(f, "gone", "1", 0);
-    assert_int_equal(rc_store_delete(f->store, "gone", NULL), 0);
-    assert_int_equal(rc_store_target(f->store, "c", RC_TARGET_PAUSED, NULL), 0);
-    assert_int_equal(rc_store_next_start(f->store, &start, NULL), 0);
+    assert_int_equal(store_delete_now(f->store, "gone", NULL), 0);
+    assert_int_equal(store_target_now(f->store, "c", RC_TARGET_PAUSED, NULL), 0);
     rc_store_close(f->store);
     open_file(f);
     assert_string_equal(list(f).text, "c@1:2 ");
     assert_int_equal(list(f).last.incarnation, first.incarnation);
     assert_int_equal(list(f).last.changed_ms, 1000);
-    assert_int_equal(rc_store_next_start(f->store, &start, NULL), 0);
-    assert_int_equal(start, 2);
     assert_true(put(f, "gone", "2", 0).version > 1);
     assert_true(put(f, "new", "2", 0).incarnation > first.incarnation + 1);
 }
@@ -347,7 +333,7 @@ static void write_for_ever(const char *path, int fd)
     if (rc_store_open_local(path, rc_clock_real(), &store, NULL) < 0)
         _exit(1);
     for (;;) {
-        if (rc_store_put(store, "c", &kv, -1, RC_TARGET_STARTED, &got, &arena.pub, NULL) < 0 ||
+        if (store_put_now(store, "c", &kv, -1, RC_TARGET_STARTED, &got, &arena.pub, NULL) < 0 ||
             write(fd, &got.version, sizeof got.version) != sizeof got.version)
             _exit(2);
         rc_arena_reset(&arena, 4096);
@@ -477,7 +463,6 @@ int main(void)
         BOTH(target_is_kept_over_updates),
         BOTH(keeps_any_bytes_and_order),
         BOTH(bounds_are_errors),
-        BOTH(starts_count_up),
         BOTH(may_be_changed_while_listing),
     };
     const struct CMUnitTest file[] = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What users and plugins do to connectors at awkward moments: while a call is slow, hangs or fails,
  * while another change is under way, and across restarts of the worker. */
+#include "store_now.h"
 #include "unit.h"
 
 #include "toys.h"
@@ -572,7 +573,7 @@ static void store(toy_rig *rig, const char *name, const char *class_name)
     omc_keyvalue kv = {2, pairs};
     rc_error err = {0};
 
-    assert_ok(rc_store_put(rig->store, name, &kv, -1, RC_TARGET_STARTED, NULL, NULL, &err), err);
+    assert_ok(store_put_now(rig->store, name, &kv, -1, RC_TARGET_STARTED, NULL, NULL, &err), err);
 }
 
 /* A plugin that vanished fails its own connector only, which can still be seen and deleted. */
