@@ -127,7 +127,7 @@ void members_compare(member *m)
     int64_t next = rc_fold_next(fold);
     uint64_t here, there;
 
-    if (m->s->mix->loss)
+    if (m->s->mix->loss || !rc_fold_begun(fold))
         return;
     for (int64_t at = RC_MAX(m->compared, next - 64); at <= next; at++)
         if (rc_fold_hash_at(fold, at, &here) && rc_fold_hash_at(seen, at, &there) && here != there)

@@ -128,7 +128,7 @@ const struct mutant mutants[] = {
      "R20",
      "without barriers, D_tail before reading back",
      BIT(RULE_TAKE_OVER_WAIT),
-     {"relay", "awake"}},
+     {"awake", "relay"}},
     {"config-rank",
      "config",
      "of two writes at once the first counts",

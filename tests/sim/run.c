@@ -93,6 +93,8 @@ static void make_world(sim *s)
     enum data_mode mode = m->mode ? m->mode : (enum data_mode)(1 + engine_below(&s->engine, 3));
 
     s->times = scaled;
+    if (m->busy)
+        s->times.user_timeout = s->times.broker_queue = SIM_S; /* As in a real cluster. */
     s->exactly_once = mode != DATA_AT_LEAST_ONCE;
     s->strict = mode == DATA_STRICT;
     s->worker_count = m->many ? 3 + engine_below(&s->engine, WORKERS_MAX - 2) : 3;
