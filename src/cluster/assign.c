@@ -10,10 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Steps over cells of (class, column) that balancing may take; about a second. */
-#define STEPS_MAX (UINT64_C(1) << 30)
-/* With unequal weights a later pass may find a little more; it is worth few tries. */
-#define PASSES_MAX 4
+/* Steps over cells of (class, column) that balancing may take; below a second. The next call goes
+ * on. */
+#define STEPS_MAX (UINT64_C(1) << 28)
+/* With unequal weights a later pass may find a little more; mostly one or two do. */
+#define PASSES_MAX 32
 
 /* ---- input ----------------------------------------------------------------------------------- */
 
@@ -77,11 +78,11 @@ static int check_units(const rc_assign_input *in, rc_error *err)
 static int make_columns(rc_assign_work *work, rc_error *err)
 {
     const rc_assign_input *in = work->in;
-    const rc_member **sorted = omc_alloc(work->arena, (in->member_count + 1) * sizeof *sorted);
+    const rc_member **sorted = omc_alloc(work->arena, (in->member_count + 1) * sizeof(rc_member *));
 
     for (size_t i = 0; i < in->member_count; i++)
         sorted[i] = &in->members[i];
-    qsort(sorted, in->member_count, sizeof *sorted, compare_members);
+    qsort(sorted, in->member_count, sizeof(rc_member *), compare_members);
     work->column_of = omc_alloc(work->arena, (in->member_count + 1) * sizeof *work->column_of);
     work->member_of = omc_alloc(work->arena, (in->member_count + 1) * sizeof *work->member_of);
     work->weight = omc_alloc(work->arena, (in->member_count + 1) * sizeof *work->weight);
@@ -106,7 +107,7 @@ static int make_units(rc_assign_work *work, rc_error *err)
 {
     const rc_assign_input *in = work->in;
     size_t count = in->unit_count;
-    const rc_unit **sorted = omc_alloc(work->arena, (count + 1) * sizeof *sorted);
+    const rc_unit **sorted = omc_alloc(work->arena, (count + 1) * sizeof(rc_unit *));
     bool in_order = true;
 
     for (size_t i = 0; i < count; i++) {
@@ -114,7 +115,7 @@ static int make_units(rc_assign_work *work, rc_error *err)
         in_order = in_order && (i == 0 || compare_units(&sorted[i - 1], &sorted[i]) < 0);
     }
     if (!in_order)
-        qsort(sorted, count, sizeof *sorted, compare_units);
+        qsort(sorted, count, sizeof(rc_unit *), compare_units);
     work->units = omc_alloc0(work->arena, (count + 1) * sizeof *work->units);
     work->group_first = omc_alloc0(work->arena, (count + 1) * sizeof *work->group_first);
     for (size_t i = 0; i < count; i++) {
@@ -237,6 +238,19 @@ static bool work_on_all(rc_assign_work *work, rc_arena *scratch, unsigned steps,
     return changed;
 }
 
+/* A tenth of the mean load, but no more than the heaviest unit. */
+static uint32_t slack_of(const rc_assign_work *work, uint32_t weight_max)
+{
+    uint64_t load = 0;
+    uint64_t weight = 0;
+
+    for (size_t i = 0; i < work->class_count; i++)
+        load += work->classes[i].weight * work->classes[i].count;
+    for (size_t i = 0; i < work->columns; i++)
+        weight += work->weight[i];
+    return weight ? (uint32_t)RC_MIN(load / weight / 10, weight_max) : 0;
+}
+
 static void run(rc_assign_work *work, rc_arena *scratch, size_t *bytes)
 {
     bool one_weight = work->class_count > 0 &&
@@ -315,6 +329,8 @@ static int assign(rc_assign_work *work, rc_arena *scratch, rc_assigned *ret, rc_
     rc_assign_sets(work);
     keep_homes(work);
     make_classes(work, ret->weight_max);
+    if (work->class_count)
+        work->slack = slack_of(work, work->classes[0].weight);
     run(work, scratch, &ret->bytes);
     fill_in(work, ret);
     return 0;

@@ -9,7 +9,8 @@
  *   unit requires. A unit that nobody may run has no owner, and `why` says so.
  * - Of units of one weight the load per member weight is as even as the labels allow: moving one
  *   more would not help, also not along a chain of members. For equal members without labels that
- *   is a difference of at most one unit; with unequal units, at most the largest weight.
+ *   is a difference of at most one unit. Unequal units are moved only where loads differ by more
+ *   than their weight and more than a tenth of the mean load, or the heaviest unit if that is less.
  * - Of all outcomes as even as that it moves few: as few as possible when units weigh the same.
  *   A join moves the newcomer's share and no more, a leave what the leaver had.
  * - The units of one connector are spread over members where that costs no further move.
@@ -86,7 +87,7 @@ typedef struct rc_assigned {
     size_t count[RC_WHY_COUNT]; /**< Units per reason. */
     uint32_t weight_max;        /**< Of the units. */
     size_t bytes;               /**< Most memory held during the call. */
-    bool cut;                   /**< Balancing ended at its limit of work; all else holds. */
+    bool cut; /**< Balancing ended at its limit of work: a call with the outcome goes on. */
 } rc_assigned;
 
 /**

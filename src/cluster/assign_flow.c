@@ -11,6 +11,10 @@
  * A way's gain depends on its two ends only, since loads between them stay. Gains are compared as
  * fractions by multiplication: (2 load - w) / weight against (2 load' + w) / weight'. With loads
  * up to 10^9 and weights up to 10^3 that stays far below 2^63.
+ *
+ * When units weigh differently, w is not the weight of the unit but the difference that is left as
+ * it is: else one heavy unit that moves would be followed by many light ones that even out the
+ * rest.
  */
 #include "cluster/assign_impl.h"
 
@@ -22,16 +26,11 @@
 
 /* ---- placing --------------------------------------------------------------------------------- */
 
-/* What a column would cost with one more unit of weight w; compared as a fraction. */
-static uint64_t cost_in(const rc_assign_work *work, int32_t column, uint32_t w)
-{
-    return 2 * work->load[column] + w;
-}
-
+/* Whether one more unit of weight w costs less in `a` than in `b`. */
 static bool cheaper(const rc_assign_work *work, int32_t a, int32_t b, uint32_t w)
 {
-    uint64_t left = cost_in(work, a, w) * work->weight[b];
-    uint64_t right = cost_in(work, b, w) * work->weight[a];
+    uint64_t left = (2 * work->load[a] + w) * work->weight[b];
+    uint64_t right = (2 * work->load[b] + w) * work->weight[a];
 
     return left != right ? left < right : a < b;
 }
@@ -85,6 +84,7 @@ typedef struct search {
     rc_assign_class *classes; /* All of one weight. */
     size_t count;
     uint32_t weight;
+    int64_t slack;         /* Loads that differ by no more are even enough; at least the weight. */
     int32_t *held;         /* [columns] units of these classes */
     bool *stuck;           /* [columns] no way from here helps */
     int32_t *moves;        /* [columns] fewest from the start; FAR = no way */
@@ -166,51 +166,51 @@ static void find_ways(search *s)
         RC_ASSERT(++rounds <= s->work->columns + s->count);
 }
 
-/* Whether giving from `a` to `b` pays: less than 0 = yes, 0 = no difference. */
-static int compare_gain(const search *s, int32_t a, int32_t b)
+/* What a column saves by giving a unit, and pays for taking one; to be divided by its weight. */
+static int64_t saves(const search *s, int32_t column)
 {
-    const rc_assign_work *work = s->work;
-    uint64_t out = (2 * work->load[a] - s->weight) * work->weight[b];
-    uint64_t in = (2 * work->load[b] + s->weight) * work->weight[a];
+    return 2 * (int64_t)s->work->load[column] - s->slack;
+}
 
-    return (in > out) - (in < out);
+static int64_t pays(const search *s, int32_t column)
+{
+    return 2 * (int64_t)s->work->load[column] + s->slack;
+}
+
+/* Compares x / weight of `a` with y / weight of `b`. */
+static int compare(const search *s, int64_t x, int32_t a, int64_t y, int32_t b)
+{
+    int64_t left = x * (int64_t)s->work->weight[b];
+    int64_t right = y * (int64_t)s->work->weight[a];
+
+    return (left > right) - (left < right);
 }
 
 /* The column that saves most by giving one unit away, or -1. */
 static int32_t find_start(const search *s)
 {
-    const rc_assign_work *work = s->work;
     int32_t best = -1;
 
-    for (int32_t i = 0; i < (int32_t)work->columns; i++) {
-        if (s->stuck[i] || s->held[i] == 0)
-            continue;
-        if (best < 0 || (2 * work->load[i] - s->weight) * work->weight[best] >
-                            (2 * work->load[best] - s->weight) * work->weight[i])
+    for (int32_t i = 0; i < (int32_t)s->work->columns; i++)
+        if (!s->stuck[i] && s->held[i] &&
+            (best < 0 || compare(s, saves(s, i), i, saves(s, best), best) > 0))
             best = i;
-    }
     return best;
 }
 
 /* The column to give to: the cheapest that is reached, then the one with the fewest moves. */
 static int32_t find_end(const search *s, int32_t start)
 {
-    const rc_assign_work *work = s->work;
     int32_t best = -1;
 
-    for (int32_t i = 0; i < (int32_t)work->columns; i++) {
-        uint64_t left;
-        uint64_t right;
+    for (int32_t i = 0; i < (int32_t)s->work->columns; i++) {
+        int order = 0;
 
         if (i == start || s->moves[i] == FAR)
             continue;
-        if (best < 0) {
-            best = i;
-            continue;
-        }
-        left = cost_in(work, i, s->weight) * work->weight[best];
-        right = cost_in(work, best, s->weight) * work->weight[i];
-        if (left < right || (left == right && s->moves[i] < s->moves[best]))
+        if (best >= 0)
+            order = compare(s, pays(s, i), i, pays(s, best), best);
+        if (best < 0 || order < 0 || (order == 0 && s->moves[i] < s->moves[best]))
             best = i;
     }
     return best;
@@ -246,6 +246,7 @@ static int32_t units_to_share(const search *s, int32_t start, int32_t end)
             load += work->load[i];
             weight += work->weight[i];
         }
+    RC_ASSERT(weight > 0);
     give = load * work->weight[start] / weight;
     take = load * work->weight[end] / weight;
     if (work->load[start] <= give || work->load[end] >= take)
@@ -296,20 +297,18 @@ static bool spare_moves(search *s)
     memset(s->stuck, 0, work->columns * sizeof *s->stuck);
     for (int32_t first = 0; first < count && work->steps_left; first++) {
         int32_t best = -1;
-        uint64_t out = 2 * work->load[first] - s->weight;
 
         if (s->stuck[first] || s->held[first] == 0)
             continue;
         forget_ways(s);
         for (int32_t i = first; i < count; i++)
-            if (s->held[i] &&
-                out * work->weight[i] == (2 * work->load[i] - s->weight) * work->weight[first]) {
+            if (s->held[i] && compare(s, saves(s, i), i, saves(s, first), first) == 0) {
                 s->stuck[i] = true;
                 start_from(s, i);
             }
         find_ways(s);
         for (int32_t i = 0; i < count; i++)
-            if (s->moves[i] < 0 && compare_gain(s, first, i) == 0 &&
+            if (s->moves[i] < 0 && compare(s, saves(s, first), first, pays(s, i), i) == 0 &&
                 (best < 0 || s->moves[i] < s->moves[best]))
                 best = i;
         if (best < 0)
@@ -333,7 +332,11 @@ static void count_held(search *s)
 bool rc_assign_balance(rc_assign_work *work, rc_assign_class *classes, size_t count)
 {
     omc_arena *arena = work->scratch;
-    search s = {.work = work, .classes = classes, .count = count, .weight = classes[0].weight};
+    search s = {.work = work,
+                .classes = classes,
+                .count = count,
+                .weight = classes[0].weight,
+                .slack = RC_MAX(classes[0].weight, work->slack)};
     bool changed = false;
     int32_t start;
 
@@ -351,7 +354,7 @@ bool rc_assign_balance(rc_assign_work *work, rc_assign_class *classes, size_t co
         start_from(&s, start);
         find_ways(&s);
         end = find_end(&s, start);
-        if (end >= 0 && compare_gain(&s, start, end) < 0) {
+        if (end >= 0 && compare(&s, saves(&s, start), start, pays(&s, end), end) > 0) {
             take_way(&s, end, way_bears(&s, end, units_to_share(&s, start, end)));
             changed = true;
             continue;

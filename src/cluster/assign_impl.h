@@ -55,6 +55,7 @@ typedef struct rc_assign_work {
     size_t set_count;
     rc_assign_class *classes; /* By weight descending, then by set. */
     size_t class_count;
+    uint32_t slack;      /* Difference of loads that is no reason to move anything lighter. */
     uint64_t steps_left; /* Of balancing. */
 } rc_assign_work;
 

@@ -11,8 +11,6 @@ bool rc_membership_fence(const rc_membership *m, rc_unit_id id, int64_t generati
         return false;
     if (!RC_RULE_ON(RC_RULE_FENCE))
         return true;
-    if (!RC_RULE_ON(RC_RULE_PING))
-        return m->conn_state == CONN_UP && rc_m_mine(m);
     if (now_ms >= m->lease_until || u->suspended)
         return false;
     if (!RC_RULE_ON(RC_RULE_REOPEN))

@@ -54,19 +54,39 @@ static bool fits(const rc_assign_input *in, size_t unit, size_t member)
            rc_labels_match(in->members[member].labels, in->units[unit].requires);
 }
 
+/* What may be left: a tenth of the mean load, but no more than the heaviest unit. */
+static int64_t slack_of(const rc_assign_input *in, const rc_assigned *out)
+{
+    uint64_t load = 0;
+    uint64_t weight = 0;
+    uint64_t heaviest = 0;
+
+    for (size_t i = 0; i < in->unit_count; i++)
+        if (out->owner[i] >= 0) {
+            load += in->units[i].weight;
+            heaviest = RC_MAX(heaviest, in->units[i].weight);
+        }
+    for (size_t i = 0; i < in->member_count; i++)
+        if (!in->members[i].flags)
+            weight += in->members[i].weight;
+    return weight ? (int64_t)RC_MIN(load / weight / 10, heaviest) : 0;
+}
+
 static void check(const rc_assign_input *in, const rc_assigned *out)
 {
+    int64_t slack = slack_of(in, out);
+
     for (size_t i = 0; i < in->unit_count; i++) {
         int32_t a = out->owner[i];
-        uint64_t weight = in->units[i].weight;
+        int64_t weight = RC_MAX((int64_t)in->units[i].weight, slack);
 
         RC_ASSERT(a < 0 || fits(in, i, (size_t)a));
         for (size_t b = 0; b < in->member_count; b++) {
             if (!fits(in, i, b))
                 continue;
             RC_ASSERT(a >= 0);
-            RC_ASSERT((2 * out->load[a] - weight) * in->members[b].weight <=
-                      (2 * out->load[b] + weight) * in->members[a].weight);
+            RC_ASSERT((2 * (int64_t)out->load[a] - weight) * in->members[b].weight <=
+                      (2 * (int64_t)out->load[b] + weight) * in->members[a].weight);
         }
     }
 }

@@ -171,9 +171,11 @@ int rc_rmq_reader_remove(rc_reader *reader, rc_topic *topic, int32_t queue, rc_e
 
     if (at == reader->count)
         return not_added(topic, queue, err);
-    drop_rest(reader); /* of whichever: it is read again from the consumer's position */
+    forget_rest(reader, at);
     rc_barriers_free(reader->queues[at].barriers);
     reader->queues[at] = reader->queues[--reader->count];
+    if (reader->rest && reader->rest_queue == reader->count)
+        reader->rest_queue = at; /* the last one took the place */
     return rmq_consumer_remove(reader->consumer, &topic->queues[queue], err);
 }
 

@@ -122,19 +122,39 @@ static void check_valid(const world *w, const char *what)
     assert_false(w->out.cut);
 }
 
+/* What may be left: a tenth of the mean load, but no more than the heaviest unit. */
+static uint64_t slack_of(const world *w)
+{
+    uint64_t load = 0;
+    uint64_t weight = 0;
+    uint64_t heaviest = 0;
+
+    for (size_t i = 0; i < w->in.unit_count; i++)
+        if (w->out.owner[i] >= 0) {
+            load += w->units[i].weight;
+            heaviest = RC_MAX(heaviest, w->units[i].weight);
+        }
+    for (size_t i = 0; i < w->in.member_count; i++)
+        if (!w->members[i].flags)
+            weight += w->members[i].weight;
+    return weight ? RC_MIN(load / weight / 10, heaviest) : 0;
+}
+
 /* No unit that could move would make two members more even. */
 static void check_even(const world *w, const char *what)
 {
+    int64_t slack = (int64_t)slack_of(w);
+
     for (size_t i = 0; i < w->in.unit_count; i++) {
         int32_t a = w->out.owner[i];
-        uint64_t weight = w->units[i].weight;
+        int64_t weight = RC_MAX((int64_t)w->units[i].weight, slack);
 
         for (size_t b = 0; a >= 0 && b < w->in.member_count; b++)
-            if (fits(w, i, b) && (2 * w->out.load[a] - weight) * w->members[b].weight >
-                                     (2 * w->out.load[b] + weight) * w->members[a].weight)
-                fail_msg("%s: unit %zu of weight %llu on %d (load %llu) should go to %zu (%llu)",
-                         what, i, (unsigned long long)weight, a, (unsigned long long)w->out.load[a],
-                         b, (unsigned long long)w->out.load[b]);
+            if (fits(w, i, b) && (2 * (int64_t)w->out.load[a] - weight) * w->members[b].weight >
+                                     (2 * (int64_t)w->out.load[b] + weight) * w->members[a].weight)
+                fail_msg("%s: unit %zu of weight %u on %d (load %llu) should go to %zu (%llu)",
+                         what, i, (unsigned)w->units[i].weight, a,
+                         (unsigned long long)w->out.load[a], b, (unsigned long long)w->out.load[b]);
     }
 }
 
@@ -413,6 +433,26 @@ static void a_leave_moves_what_the_leaver_had(void **state)
     }
 }
 
+/* Units of unequal weight: few heavy ones move, not many light ones. */
+static void a_join_of_unequal_units_moves_few(void **state)
+{
+    static world w;
+    (void)state;
+
+    make(&w, 1, 21, 1000, 1);
+    w.in.member_count = 20;
+    for (size_t i = 0; i < 1000; i++)
+        w.units[i].weight = 1 + (uint32_t)(i % 10);
+    assign(&w);
+    settle(&w);
+    w.in.member_count = 21;
+    assign(&w);
+    /* 5,500 / 21 = 261, in units of 10 */
+    assert_in_range(moves_of(&w, w.out.owner), 24, 28);
+    assert_in_range(w.out.load[20], 240, 262);
+    rc_assigned_release(&w.out);
+}
+
 static void loads_follow_the_weights_of_members(void **state)
 {
     static world w;
@@ -462,6 +502,23 @@ static void tasks_of_a_connector_are_spread(void **state)
     w.members[3].flags = RC_MEMBER_ABSENT;
     assign(&w);
     assert_true(most_together(&w) <= 2);
+    rc_assigned_release(&w.out);
+}
+
+/* c0 runs on w000 and w001, c1 on the others: what is new goes crosswise. */
+static void new_tasks_keep_off_their_kin(void **state)
+{
+    static world w;
+    (void)state;
+
+    make(&w, 1, 4, 8, 4);
+    for (int i = 0; i < 2; i++) {
+        w.units[i].owner = i;
+        w.units[4 + i].owner = 2 + i;
+    }
+    assign(&w);
+    assert_int_equal(moves_of(&w, w.out.owner), 0);
+    assert_int_equal(most_together(&w), 1);
     rc_assigned_release(&w.out);
 }
 
@@ -700,8 +757,10 @@ int main(void)
         cmocka_unit_test(the_order_of_the_input_does_not_matter),
         cmocka_unit_test(a_join_moves_the_newcomers_share),
         cmocka_unit_test(a_leave_moves_what_the_leaver_had),
+        cmocka_unit_test(a_join_of_unequal_units_moves_few),
         cmocka_unit_test(loads_follow_the_weights_of_members),
         cmocka_unit_test(tasks_of_a_connector_are_spread),
+        cmocka_unit_test(new_tasks_keep_off_their_kin),
         cmocka_unit_test(moves_take_what_is_together),
         cmocka_unit_test(labels_decide),
         cmocka_unit_test(balance_goes_along_chains),

@@ -551,6 +551,59 @@ static void what_is_stored_is_read(void **state)
     rc_reader_close(reader);
 }
 
+/* Reads until `seen` holds `until` messages, in order per queue. */
+static int read_more(rc_reader *reader, int64_t *next, int seen, int until)
+{
+    rc_fetch fetch = {0};
+    rc_error err = {0};
+
+    while (seen < until) {
+        int n = rc_reader_fetch(reader, 3, 1 << 20,
+                                rc_mono_ns(rc_clock_real()) + INT64_C(20000000000), &fetch, &err);
+
+        assert_true(n > 0);
+        for (int i = 0; i < n; i++)
+            assert_int_equal(fetch.messages[i].offset, next[fetch.queue]++);
+        seen += n;
+    }
+    rc_fetch_release(reader, &fetch);
+    return seen;
+}
+
+/* What was received of other queues and is not handed on yet stays. */
+static void a_queue_that_is_given_up_takes_no_others_along(void **state)
+{
+    bed *b = *state;
+    const rc_reader_config config = {.name = "s-0", .group = "connect-s"};
+    rc_topic *topic = topic_of(b, "T");
+    rc_reader *reader = NULL;
+    rc_error err = {0};
+    int64_t next[8] = {0};
+    int seen;
+
+    fakemq_fill(b->mq, "T", "broker-1", 3, 25);
+    OK(rc_reader_open(b->log, &config, &reader, &err));
+    for (int32_t i = 0; i < 8; i++)
+        OK(rc_reader_add(reader, topic, i, 0, &err));
+    seen = read_more(reader, next, 0, 1); /* the rest is held, and its queue is the last one */
+    fakemq_fill(b->mq, "T", "broker-1", 2, 25);
+    for (int32_t i = 0; i < 6; i++) {
+        OK(rc_reader_remove(reader, topic, i, &err));
+        OK(rc_reader_add(reader, topic, i, 0, &err));
+        seen = read_more(reader, next, seen, seen + 1);
+    }
+    seen = read_more(reader, next, seen, 40);
+    /* Given up in the middle and taken back where it stood. */
+    for (int32_t i = 6; i < 8; i++) {
+        OK(rc_reader_remove(reader, topic, i, &err));
+        OK(rc_reader_add(reader, topic, i, next[i], &err));
+    }
+    (void)read_more(reader, next, seen, 50);
+    assert_int_equal(next[6], 25);
+    assert_int_equal(next[7], 25);
+    rc_reader_close(reader);
+}
+
 static void offsets_are_the_groups(void **state)
 {
     bed *b = *state;
@@ -644,6 +697,7 @@ int main(void)
         TEST(lost_messages_are_noticed),
         TEST(a_writer_that_ends_well_leaves_no_notes),
         TEST(what_is_stored_is_read),
+        TEST(a_queue_that_is_given_up_takes_no_others_along),
         TEST(offsets_are_the_groups),
         TEST(a_sinks_state_and_offset_are_one),
         cmocka_unit_test(nobody_there_is_said),
