@@ -69,7 +69,7 @@ int mutants_run(const struct mutant *only, uint64_t first, uint64_t count, int j
     printf("%-18s %-10s %-6s %8s  %-13s %7s  %s\n", "rule off", "of", "fails", "seed", "mix",
            "runs", "");
     for (int i = 0; i < mutant_count; i++) {
-        if (only && only != &mutants[i])
+        if (only ? only != &mutants[i] : !mutants[i].mixes[0])
             continue;
         looked++;
         caught += hunt_mutant(&mutants[i], first, count, jobs);

@@ -53,7 +53,8 @@ struct mutant {
     const char *reference; /* In the protocol's specification. */
     const char *about;     /* What holds while it is on. */
     uint64_t off;          /* Rules, by number. */
-    const char *mixes[3];  /* Where to look for a run that fails without it. */
+    /** Where to look for a run that fails without it; none: another rule covers for it. */
+    const char *mixes[3];
 };
 extern const struct mutant mutants[];
 extern const int mutant_count;
