@@ -138,11 +138,14 @@ void rc_m_conn_clear(rc_membership *m)
     m->opening_ms = 0;
 }
 
-/** The lease runs out by itself, within S. */
+/** What runs is suspended now, not only when the lease has run out: the worker can say so, and polls
+ *  nothing that it could not send. */
 void rc_m_conn_lost(rc_membership *m)
 {
     int64_t backoff = m->backoff;
 
+    if (m->conn_state == CONN_UP)
+        rc_m_units_suspend(m);
     rc_m_conn_clear(m);
     m->conn_state = CONN_NONE;
     m->connect_at = m->now + (backoff ? 1 + (int64_t)rc_m_random(m, (uint64_t)backoff) : 0);

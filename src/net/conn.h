@@ -50,7 +50,9 @@ typedef struct rc_conn_config {
     rc_tls *tls;             /**< NULL = plain. Outlives the connection. */
     const char *server_name; /**< For TLS: name to check; NULL = host. */
     int64_t timeout_ms;      /**< For connecting, handshake included. */
-    int64_t user_timeout_ms; /**< TCP_USER_TIMEOUT: unacknowledged bytes break it; 0 = system's. */
+    /** TCP_USER_TIMEOUT: unacknowledged bytes break it, and so do unanswered keepalive probes, which
+     *  go out when it has been quiet for 3 s; 0 = system's, probes after 60 s. */
+    int64_t user_timeout_ms;
 } rc_conn_config;
 
 /** Begins to connect (TCP_NODELAY, keep-alive): to all addresses of the host one after the other,

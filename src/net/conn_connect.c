@@ -18,6 +18,10 @@
 
 /* Keep-alive finds a peer that vanished while nothing is sent, in about 90 s. */
 #define KEEP_IDLE_S 60
+/* Of connections that unanswered bytes break: who waits for an answer has sent all there is, and a
+ * path that swallows packets is noticed by probes only. The kernel's: nobody wakes up for them. */
+#define KEEP_IDLE_QUICK_S 3
+#define KEEP_INTERVAL_QUICK_S 1
 #define KEEP_INTERVAL_S 10
 #define KEEP_COUNT 3
 
@@ -58,12 +62,14 @@ static void set_int(int fd, int level, int name, int64_t value)
 
 static void set_options(const rc_conn *conn, int fd)
 {
+    const bool quick = conn->user_timeout_ms > 0;
+
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
-    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, quick ? KEEP_IDLE_QUICK_S : KEEP_IDLE_S);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, quick ? KEEP_INTERVAL_QUICK_S : KEEP_INTERVAL_S);
     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
-    if (conn->user_timeout_ms > 0)
+    if (quick)
         set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, conn->user_timeout_ms);
 }
 

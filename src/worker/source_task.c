@@ -321,7 +321,7 @@ rc_ending rc_source_run(rc_task *task, rc_error *err)
         r = rc_source_wait_for_log(s, 0, err);
     if (!task->gone && finished && r == 0)
         r = make_durable(s, err);
-    if (!task->gone && !finished && rc_task_may_finish(task))
+    if (!task->gone && !finished && s->writer && rc_task_may_finish(task))
         rc_source_drain(s);
     if (!task->gone)
         stop(s);

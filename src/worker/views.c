@@ -88,14 +88,17 @@ static void view_task(rc_worker *worker, const rc_connector *c, const rc_task_sl
 }
 
 /* Of a unit that is not here. */
-static void look_elsewhere(rc_worker *worker, const char *connector, int task, omc_arena *arena,
+static void look_elsewhere(rc_worker *worker, const rc_connector *c, int task, omc_arena *arena,
                            rc_elsewhere *ret)
 {
     const rc_ruler *ruler = worker->setup.ruler;
 
     *ret = (rc_elsewhere){.state = RC_STATE_UNASSIGNED};
     if (ruler->elsewhere)
-        ruler->elsewhere(ruler->arg, connector, task, arena, ret);
+        ruler->elsewhere(ruler->arg, c->name, task, arena, ret);
+    /* Who has it says that it has started; that it is to pause is known here as it is there. */
+    if (ret->state == RC_STATE_RUNNING && c->target == RC_TARGET_PAUSED)
+        ret->state = RC_STATE_PAUSED;
     if (!ret->worker)
         ret->worker = "";
     if (!*ret->worker && !ret->trace)
@@ -109,7 +112,7 @@ static void view_task_elsewhere(rc_worker *worker, const rc_connector *c, int id
     size_t count = rc_connector_tables(c->plugin, tables);
     rc_elsewhere there;
 
-    look_elsewhere(worker, c->name, id, arena, &there);
+    look_elsewhere(worker, c, id, arena, &there);
     *view = (rc_task_view){.id = id,
                            .state = there.state,
                            .trace = there.trace,
@@ -149,7 +152,7 @@ static void view_half_elsewhere(rc_worker *worker, const rc_connector *c, omc_ar
 {
     rc_elsewhere there;
 
-    look_elsewhere(worker, c->name, RC_UNIT_HALF, arena, &there);
+    look_elsewhere(worker, c, RC_UNIT_HALF, arena, &there);
     view->state = there.state;
     view->trace = there.trace;
     view->worker = there.worker;

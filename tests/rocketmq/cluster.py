@@ -209,10 +209,11 @@ class Cluster:
     """One name server, some brokers. Names of processes: namesrv, broker-0, slave-0, proxy."""
 
     def __init__(self, version="5.5.0", brokers=1, slaves=False, acl=None, tls=None, sets=(),
-                 jvm=(), proxy=False, auto_create=True, name=None):
+                 jvm=(), proxy=False, auto_create=True, name=None, host=None):
         self.version, self.brokers, self.slaves = version, brokers, slaves
         self.acl, self.tls, self.proxy = acl, tls, proxy
         self.sets, self.jvm, self.auto_create, self.name = sets, jvm, auto_create, name
+        self.host = host
         self.port, self.lock = take_ports(brokers)
         self.base = _top() / f"{os.getpid()}-cluster-{self.port}"
         self.peers = []
@@ -238,6 +239,7 @@ class Cluster:
         command += ["--slaves"] if self.slaves else []
         command += ["--proxy"] if self.proxy else []
         command += ["--cluster", self.name, "--broker-prefix", self.name] if self.name else []
+        command += ["--host", self.host] if self.host else []
         command += [] if self.auto_create else ["--no-auto-create"]
         if self.acl:
             command += ["--plain-acl" if self.version[0] == "4" else "--acl", self.acl]
@@ -298,7 +300,7 @@ class Cluster:
 
     @property
     def namesrv(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host or '127.0.0.1'}:{self.port}"
 
     def broker_port(self, name="broker-0"):
         kind, number = name.split("-")

@@ -32,6 +32,8 @@ usage: rocketmq-start.sh --base DIR [options]
   --only NAME       start just namesrv | broker-i | slave-i | proxy again with the files that an
                     earlier start wrote (all other options but --base are then ignored)
   --timeout S       seconds to wait for readiness   (default 90)
+  --host ADDRESS    what brokers call themselves; all listen on every address then (for clients in
+                    network namespaces; default: loopback only)
   --quiet           only the last line
   --archive         write class-data archives LIB/*.jsa when this cluster is stopped with
                     rocketmq-stop.sh; later starts use them and are faster (fetch.sh does this)
@@ -41,7 +43,7 @@ USAGE
 
 base= version=5.5.0 lib= port=30876 cluster=DefaultCluster brokers=1 prefix=broker slaves=0 queues=4
 heap=128m:256m acl= placl= tls=disabled proxy=0 auto=true clean=0 only= limit=90 quiet=0 archive=0
-sets=() jvm=()
+sets=() jvm=() host=127.0.0.1
 while [ $# -gt 0 ]; do
     case $1 in
     --base) base=$2; shift;;
@@ -61,6 +63,7 @@ while [ $# -gt 0 ]; do
     --no-auto-create) auto=false;;
     --set) sets+=("$2"); shift;;
     --jvm) jvm+=("$2"); shift;;
+    --host) host=$2; shift;;
     --clean) clean=1;;
     --only) only=$2; shift;;
     --timeout) limit=$2; shift;;
@@ -98,7 +101,7 @@ else
     [ -d "$lib" ] || die "no jar folder $lib; run $here/fetch.sh $version"
     lib=$(cd "$lib" && pwd)
     {
-        for v in lib port cluster brokers prefix slaves queues heap acl placl tls proxy; do
+        for v in lib port cluster brokers prefix slaves queues heap acl placl tls proxy host; do
             printf '%s=%q\n' "$v" "${!v}"
         done
         printf 'jvm=(%s)\n' "${jvm[*]+$(printf '%q ' "${jvm[@]}")}"
@@ -106,6 +109,8 @@ else
 fi
 java=$(rmq_java)
 ns=127.0.0.1:$port
+bind=127.0.0.1
+[ "$host" = 127.0.0.1 ] || bind=0.0.0.0
 
 # ---------------------------------------------------------------- configuration files
 if [ -z "$only" ]; then
@@ -128,7 +133,7 @@ XML
 
     {
         echo "listenPort=$port"
-        echo "bindAddress=127.0.0.1"
+        echo "bindAddress=$bind"
         echo "kvConfigPath=$base/home/kvConfig.json"
         echo "configStorePath=$base/home/namesrv.properties"
         echo "serverWorkerThreads=2"
@@ -166,9 +171,9 @@ TLS
             echo "brokerId=$3"
             echo "brokerRole=$4"
             echo "namesrvAddr=$ns"
-            echo "brokerIP1=127.0.0.1"
-            echo "brokerIP2=127.0.0.1"
-            echo "bindAddress=127.0.0.1"
+            echo "brokerIP1=$host"
+            echo "brokerIP2=$host"
+            echo "bindAddress=$bind"
             echo "listenPort=$5"
             echo "haListenPort=$(($5 + 1))"
             echo "storePathRootDir=$base/store/$1"
@@ -356,7 +361,7 @@ for n in ${names[@]+"${names[@]}"}; do
 done
 
 if [ "$tls" = enforcing ]; then RMQ_TLS=1; fi
-probe() { rmq_route "$port" SELF_TEST_TOPIC | grep -q "127.0.0.1:$1[^0-9]"; }
+probe() { rmq_route "$port" SELF_TEST_TOPIC | grep -qF "$host:$1\""; }
 for n in ${started[@]+"${started[@]}"}; do
     p=$(sed -n 's/^listenPort=//p' "$base/conf/$n.properties")
     until rmq_port_open "$p"; do step "$n"; done

@@ -22,7 +22,13 @@ def program():
 
 
 class Worker:
-    """One worker; configuration and log lie in its folder."""
+    """One worker; configuration and log lie in its folder. `prefix` is a command that runs it,
+    `more_env` its additional environment, `host` the address it is called at."""
+
+    command = "standalone"
+    host = "127.0.0.1"
+    prefix = ()
+    more_env = {}
 
     def __init__(self, folder, namesrv, **keys):
         self.folder = pathlib.Path(folder)
@@ -35,15 +41,15 @@ class Worker:
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def start(self, wait=True):
-        conf = self.folder / "connect-standalone.conf"
+        conf = self.folder / f"connect-{self.command}.conf"
         conf.write_text("".join(f"{k}={v}\n" for k, v in self.keys.items()), "utf-8")
         self.port = 0
         self.starts += 1
         with open(self.log, "ab") as log:
             self.offset = log.tell()
-            self.process = subprocess.Popen([program(), "standalone", "-c", conf],
+            self.process = subprocess.Popen([*self.prefix, program(), self.command, "-c", conf],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            cwd=self.folder)
+                                            cwd=self.folder, env={**os.environ, **self.more_env})
         if wait:
             self.wait()
         return self
@@ -74,7 +80,7 @@ class Worker:
 
     def request(self, method, path, body=None):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", method=method,
+            f"http://{self.host}:{self.port}{path}", method=method,
             headers={"Content-Type": "application/json"},
             data=json.dumps(body).encode() if body is not None else None)
         try:

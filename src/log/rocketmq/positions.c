@@ -35,6 +35,8 @@ struct rc_position_table {
     size_t count;
     uint64_t version;        /* [mu] goes up with every change */
     pthread_mutex_t reading; /* one reads at a time; taken before mu */
+    _Atomic uint64_t syncs;  /* reads up to the end that have begun */
+    uint64_t synced;         /* [reading] number of the newest that got there */
     rmq_consumer *consumer;
     int64_t *next; /* per queue */
     rc_arena arena;
@@ -292,12 +294,21 @@ static int read_to_end(rc_position_table *table, rc_error *err)
     return r;
 }
 
+/* Tasks that begin together, as after the death of a worker, need not read one after the other:
+ * what began after a caller had asked has read all that the caller wants. */
 int rc_position_table_sync(rc_position_table *table, rc_error *err)
 {
-    int r;
+    const uint64_t before = atomic_load(&table->syncs);
+    int r = 0;
 
     (void)pthread_mutex_lock(&table->reading);
-    r = read_to_end(table, err);
+    if (table->synced <= before) {
+        const uint64_t number = atomic_fetch_add(&table->syncs, 1) + 1;
+
+        r = read_to_end(table, err);
+        if (r == 0)
+            table->synced = number;
+    }
     (void)pthread_mutex_unlock(&table->reading);
     return r;
 }

@@ -28,6 +28,8 @@ def pytest_runtest_makereport(item, call):
         for used in item.__dict__.get("clusters", []):
             for name, text in used.logs():
                 report.sections.append((f"{name} of RocketMQ {used.version} ({used.base})", text))
+        for member in (m for m in item.__dict__.get("team", ()) if m.process):
+            report.sections.append((f"worker {member.name}", member.said()[-20000:]))
 
 
 @pytest.fixture(scope="session")

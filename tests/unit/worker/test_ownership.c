@@ -76,8 +76,8 @@ static void take_report(void *arg, const rc_unit_report *report)
     (void)pthread_mutex_unlock(&w->mu);
 }
 
-/* Waits for the next report about the unit; others are passed over. */
-static told next_report(ruled *w, const char *unit, rc_unit_event event)
+/* The next report about the unit, others are passed over; event 0 = none came. */
+static told next_report_of(ruled *w, const char *unit)
 {
     int64_t deadline = rc_mono_ms(rc_clock_real()) + 20000;
     told found = {0};
@@ -90,6 +90,13 @@ static told next_report(ruled *w, const char *unit, rc_unit_event event)
         (void)pthread_mutex_unlock(&w->mu);
         (void)poll(NULL, 0, found.event ? 0 : 2);
     }
+    return found;
+}
+
+static told next_report(ruled *w, const char *unit, rc_unit_event event)
+{
+    told found = next_report_of(w, unit);
+
     if (found.event != event)
         fail_msg("unit %s: %s (%s) instead of %s", unit,
                  found.event ? rc_unit_event_name(found.event) : "nothing", found.text,
@@ -490,6 +497,35 @@ static void generation_in_use_cannot_begin(void **state)
     close_world(w);
 }
 
+/* A task that cannot look for other owners has nothing open yet that its end could drain. */
+static void take_over_that_fails_is_tried_again(void **state)
+{
+    world *w = open_simple();
+    const fakemq_rule rule = {.action = FAKEMQ_REFUSE,
+                              .request = 30, /* the end of the position topic */
+                              .topic = "connector-position-topic",
+                              .code = 1,
+                              .remark = "the test says no"};
+    rc_fence *half, *fence;
+    int refused;
+
+    (void)state;
+    half = own(&w->a, "in", RC_UNIT_HALF, 3);
+    (void)next_report(&w->a, "in", RC_UNIT_STARTED);
+    refused = fakemq_fault(w->mq, &rule);
+    fence = own(&w->a, "in", 0, 4);
+    assert_non_null(strstr(next_report(&w->a, "in/0", RC_UNIT_FAILED).text, "the test says no"));
+    fakemq_fault_end(w->mq, refused);
+    for (told next = {0}; next.event != RC_UNIT_STARTED;) {
+        next = next_report_of(&w->a, "in/0");
+        assert_int_not_equal(next.event, 0);
+    }
+    wait_in_topic(w, COUNT);
+    rc_fence_unref(half);
+    rc_fence_unref(fence);
+    close_world(w);
+}
+
 static void tasks_run_apart_from_their_half(void **state)
 {
     static const char *const two[] = {"connector.class=hook-source", "connect.topicname=t",
@@ -703,6 +739,7 @@ int main(void)
         cmocka_unit_test(lost_sends_nothing_more),
         cmocka_unit_test(higher_generation_ends_a_suspended_one),
         cmocka_unit_test(generation_in_use_cannot_begin),
+        cmocka_unit_test(take_over_that_fails_is_tried_again),
         cmocka_unit_test(tasks_run_apart_from_their_half),
         cmocka_unit_test(other_configurations_release_all_tasks),
         cmocka_unit_test(failures_are_each_units_own),
