@@ -266,7 +266,7 @@ static void handle(rc_cluster *cluster, rc_event *event, int64_t now)
         if (event->on)
             rc_membership_drained(m, now, event->unit, event->number);
         else
-            rc_membership_stopped(m, now, event->unit, event->number, false);
+            rc_membership_stopped(m, now, event->unit, event->number, true);
         break;
     case RC_EVENT_WANT_LEASE:
         rc_membership_need_lease(m, now);

@@ -134,8 +134,10 @@ static void stop(member *m, const rc_action *a)
 {
     running *r = run_of(m, a->unit);
 
-    if (!r)
+    if (!r) { /* It has stopped itself; every STOP has an answer. */
+        rc_membership_stopped(m->machine, member_now(m), a->unit, a->generation, true);
         return;
+    }
     task_stop(m->s, r, a->text);
     stop_reported(m, r);
 }
