@@ -54,11 +54,8 @@ static void check_plugin(const omc_plugin *plugin, const char *where, const char
     int (*validate)(const omc_config *, omc_error *) =
         plugin->kind == OMC_SINK ? ((const omc_sink_ops *)plugin->ops)->validate
                                  : ((const omc_source_ops *)plugin->ops)->validate;
-    omc_config config = {.size = sizeof config,
-                         .raw = kv,
-                         .options = options,
-                         .plugin = plugin,
-                         .connector = name};
+    omc_config config = {
+        .size = sizeof config, .raw = kv, .options = options, .plugin = plugin, .connector = name};
     rc_problems ignored; /* the worker's check has said it */
     rc_error err = {0};
 

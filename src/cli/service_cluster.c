@@ -5,7 +5,6 @@
 #include "base/diag.h"
 #include "base/file.h"
 
-
 static char *own_url(const rc_worker_config *config, int port)
 {
     const bool v6 = strchr(config->rest_host, ':') != NULL;
@@ -21,10 +20,9 @@ static char *own_url(const rc_worker_config *config, int port)
 static void look_at_url(const rc_worker_config *config, const char *url)
 {
     if (strcmp(config->rest_host, "0.0.0.0") == 0 && !config->rest_advertised_url)
-        rc_warn("cluster",
-                "rest.host=0.0.0.0 is no address that other workers can call: set "
-                "rest.advertised.url to the one they reach this worker by, e.g. "
-                "http://10.0.0.7:8082");
+        rc_warn("cluster", "rest.host=0.0.0.0 is no address that other workers can call: set "
+                           "rest.advertised.url to the one they reach this worker by, e.g. "
+                           "http://10.0.0.7:8082");
     else if (strncmp(url, "http://127.", 11) == 0 || strncmp(url, "http://localhost", 16) == 0)
         rc_info("cluster",
                 "other workers are told to call %s, which reaches this machine only; set rest.host "

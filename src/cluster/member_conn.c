@@ -138,8 +138,8 @@ void rc_m_conn_clear(rc_membership *m)
     m->opening_ms = 0;
 }
 
-/** What runs is suspended now, not only when the lease has run out: the worker can say so, and polls
- *  nothing that it could not send. */
+/** What runs is suspended now, not only when the lease has run out: the worker can say so, and
+ * polls nothing that it could not send. */
 void rc_m_conn_lost(rc_membership *m)
 {
     int64_t backoff = m->backoff;

@@ -107,7 +107,8 @@ typedef struct rc_catalog {
 int rc_catalog_make(rc_topic_store *store, const rc_fold *fold, rc_catalog *ret, rc_error *err);
 void rc_catalog_release(rc_catalog *catalog);
 
-/* ---- units.c: cluster's thread ---------------------------------------------------------------- */
+/* ---- units.c: cluster's thread ----------------------------------------------------------------
+ */
 
 typedef struct rc_own_unit_entry rc_own_unit_entry;
 void rc_units_start(rc_cluster *cluster, const rc_action *action);
@@ -147,8 +148,8 @@ struct rc_cluster {
 
     /* Cluster's thread: */
     rc_own_unit_entry *units;
-    int64_t lease_look_ms;   /* when to see whether the lease is in use; 0 = it has run out */
-    int64_t catalog_ms;      /* when to make it again; 0 = not */
+    int64_t lease_look_ms; /* when to see whether the lease is in use; 0 = it has run out */
+    int64_t catalog_ms;    /* when to make it again; 0 = not */
     bool exited;
     bool drain_asked, foreign; /* each keeps this worker from running anything */
 };

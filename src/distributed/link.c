@@ -20,8 +20,8 @@ struct rc_link {
     rc_link_config config;
     rmq_pinned *pinned; /* I/O thread, as all below */
     uint64_t conn;
-    call *calls; /* asked on it; without an answer when it is closed */
-    call *read;  /* the read that is open: a later one replaces it */
+    call *calls;          /* asked on it; without an answer when it is closed */
+    call *read;           /* the read that is open: a later one replaces it */
     rc_loop_timer *timer; /* looks for foreign members */
     bool up;
     pthread_mutex_t mu;
@@ -216,9 +216,9 @@ static void give_records(const call *c, const rmq_pinned_records *records)
     event->count = records->count;
     event->bodies = omc_alloc(arena, records->count * sizeof *event->bodies);
     for (size_t i = 0; i < records->count; i++)
-        event->bodies[i] = omc_slice_of(
-            omc_copy(arena, records->bodies[i].base, records->bodies[i].len),
-            records->bodies[i].len);
+        event->bodies[i] =
+            omc_slice_of(omc_copy(arena, records->bodies[i].base, records->bodies[i].len),
+                         records->bodies[i].len);
     happened(c->link, event);
 }
 
@@ -240,8 +240,8 @@ static void on_read(void *arg, const rmq_pinned_records *records)
         break;
     case RMQ_PINNED_BEYOND:
     case RMQ_PINNED_BELOW:
-        event = rc_event_new(records->result == RMQ_PINNED_BEYOND ? RC_EVENT_BEYOND
-                                                                  : RC_EVENT_BELOW);
+        event =
+            rc_event_new(records->result == RMQ_PINNED_BEYOND ? RC_EVENT_BEYOND : RC_EVENT_BELOW);
         event->number = records->first;
         happened(c->link, event);
         break;

@@ -79,8 +79,8 @@ static rc_own_unit_entry *add_entry(rc_cluster *cluster, const rc_action *action
     e->key = rc_strdup(key);
     e->unit_name = rc_strdup(action->unit.connector);
     e->number = action->unit.number;
-    e->connector = rc_strdup(rc_catalog_connector(&arena.pub, e->unit_name, &e->record_generation,
-                                                  &e->record_number));
+    e->connector = rc_strdup(
+        rc_catalog_connector(&arena.pub, e->unit_name, &e->record_generation, &e->record_number));
     e->fence = rc_fence_new(&cluster->lease, action->generation, cluster->incarnation);
     HASH_ADD_KEYPTR(hh, cluster->units, e->key, strlen(e->key), e);
     rc_arena_release(&arena);
@@ -129,11 +129,11 @@ static void give_back(rc_cluster *cluster, const rc_own_unit_entry *e)
 {
     rc_event *event = rc_event_new(RC_EVENT_REPORT);
 
-    event->report = (rc_unit_report){
-        .event = RC_UNIT_RELEASED,
-        .connector = omc_copy(&event->arena.pub, e->connector, strlen(e->connector)),
-        .task = e->number,
-        .generation = e->fence->generation};
+    event->report = (rc_unit_report){.event = RC_UNIT_RELEASED,
+                                     .connector = omc_copy(&event->arena.pub, e->connector,
+                                                           strlen(e->connector)),
+                                     .task = e->number,
+                                     .generation = e->fence->generation};
     rc_cluster_post(cluster, event);
 }
 

@@ -38,8 +38,8 @@ typedef struct rmq_pinned_config {
 } rmq_pinned_config;
 
 rmq_pinned *rmq_pinned_open(const rmq_pinned_config *config);
-/** Ends everything; there are no further callbacks but `closed`, once, when nothing of it is left: the
- *  client must not be closed before. */
+/** Ends everything; there are no further callbacks but `closed`, once, when nothing of it is left:
+ * the client must not be closed before. */
 void rmq_pinned_close(rmq_pinned *pinned, void (*closed)(void *arg), void *arg);
 
 typedef enum rmq_pinned_read_result {
