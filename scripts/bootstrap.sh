@@ -16,7 +16,7 @@ build=(
 tests=(
     g++ clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14
     libcmocka-dev python3 python3-pytest gdb procps patch strace util-linux curl
-    openjdk-17-jdk-headless maven openssl iproute2 faketime
+    openjdk-17-jdk-headless maven openssl postgresql-15 iproute2 faketime
 )
 
 say() { printf 'bootstrap: %s\n' "$*"; }

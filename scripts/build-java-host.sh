@@ -4,7 +4,7 @@
 # build/hosts/java).
 #
 # FOLDER gets rc-host.jar, lib/*.jar and compat/, a folder for jars that connectors expect on the class
-# path; --compat fills it with those of the Java runtime. --test also runs the unit tests. Needs Maven
+# path: Kafka's connect-runtime, and with --compat those of the Java runtime. --test also runs the unit tests. Needs Maven
 # and a JDK (8 or newer); Maven's repository is asked only for what is not in ~/.m2 yet, so that a
 # second run works without network.
 set -euo pipefail

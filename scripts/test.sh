@@ -89,6 +89,7 @@ build() {
 java_host() {
     scripts/build-java-host.sh --test build/hosts/java || return
     tests/hosts/java/build.sh build/hosts/example || return
+    tests/jars/fetch.sh debezium-postgres debezium-jdbc connect-mirror || return
     cat build/hosts/java/.work/surefire-reports/TEST-*.xml | awk '
         match($0, /<testsuite [^>]*/) { s = substr($0, RSTART, RLENGTH)
             p += n(s, "tests"); f += n(s, "failures") + n(s, "errors"); k += n(s, "skipped") }

@@ -41,7 +41,7 @@ def by_java(rmq, java, table, count):
     last = collections.defaultdict(lambda: -1)
     wrong = 0
     kit.visible(rmq, topic, count)
-    messages = java.dump(topic)
+    messages = java.dump(topic, seconds=60 + count // 1000)
     for m in messages:  # by queue and offset; a key is in one queue
         key, number = m["body"].decode().split(":")
         wrong += int(number) != last[key] + 1

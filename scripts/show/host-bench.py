@@ -158,8 +158,24 @@ def compare(top, kafka, title, count, width, struct, rounds):
     note("  start to first record", both("start", "s", ".2f"))
 
 
+def settled(worker, hosts):
+    """PSS of the worker and its hosts, once there are so many and it stays where it is for 1 s."""
+    seen = []
+
+    def same():
+        pids = hosts_kit.hosts(worker)
+        if len(pids) != hosts:
+            seen.clear()
+            return False
+        seen.append(sum(hosts_kit.pss_mib(p) for p in [worker.process.pid, *pids]))
+        last = seen[-4:]
+        return len(last) == 4 and max(last) - min(last) <= 0.1
+    kit.wait_for(f"{hosts} hosts at rest", same, 30, 0.25)
+    return seen[-1]
+
+
 def further(top):
-    """What one more idle connector costs."""
+    """What one more idle connector costs: the median of what each of eight adds to those before."""
     plugins = top / "more/plugins"
     (plugins / "file").mkdir(parents=True)
     shutil.copy(hosts_kit.KAFKA_FILE, plugins / "file")
@@ -171,17 +187,17 @@ def further(top):
                                   **{"host.idle.timeout": "100ms"}).start()
         try:
             seen = []
-            for n in range(6):
+            for n in range(9):
                 name = f"s{n}"
                 config = {"connector__class": "file-source", "filename": top / "idle.txt",
                           "connect__topicname": "t"} if title.startswith("C") else \
                     {"connector__class": SOURCE, "file": top / "idle.txt", "topic": "t"}
                 worker.create(name, **config, **keys)
                 kit.wait_for(name, lambda n=name: worker.states(n) == ["RUNNING"])
-                time.sleep(1.0)  # what starting took is given back
-                seen.append(sum(hosts_kit.pss_mib(p)
-                                for p in [worker.process.pid, *hosts_kit.hosts(worker)]))
-            note(f"  {title}", f"{(seen[5] - seen[1]) / 4:.1f} MiB each; two: {seen[1]:.1f} in all")
+                seen.append(settled(worker, 1 if "host.group" in keys else n + 1))
+            more = sorted(b - a for a, b in zip(seen, seen[1:]))
+            note(f"  {title}", f"{statistics.median(more):.1f} MiB each "
+                 f"({more[0]:.1f} to {more[-1]:.1f}); two: {seen[1]:.1f} in all")
         finally:
             worker.stop()
 

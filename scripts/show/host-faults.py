@@ -32,7 +32,7 @@ import hosts_kit  # noqa: E402
 AGAIN_MAX_S = 0.5
 PAUSE_MAX_S = 0.5
 DEADLINES = {"host.heartbeat": "300ms", "host.poll.timeout": "3s", "host.call.timeout": "2s",
-             "host.stop.timeout": "1s", "host.memory.max": "256MiB", "host.crashes.max": 5,
+             "host.stop.timeout": "1s", "host.memory.max": "512MiB", "host.crashes.max": 5,
              "offsetCommitIntervalMsConfig": 100}  # file-sink shows its lines with every commit
 # name, fault, what the reason has to say, whether the process dies
 JAVA = [("exception", "poll-throw", "the tick is broken", False),

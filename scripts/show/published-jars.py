@@ -3,8 +3,8 @@
 # summary: published Java connectors, unmodified, through kills of host and worker: nothing is lost
 """Connectors from Maven Central as they are, and a user's own, move records between real servers
 (PostgreSQL and MariaDB of Debian, a Kafka broker) and a real RocketMQ 5.5. While they do, the Java
-hosts and the worker are killed with SIGKILL at random points: each once at least, twice unless the
-records are through before.
+hosts and the worker are killed with SIGKILL at random points, twice each; with less than 200,000
+records, once at least, because they may be through before.
 
 At the end a reader of its own (tests/rocketmq/stored.py: plain sockets, nothing of our client), or
 the target itself, is compared with the source, each record: lost, repeated (which kills may do: the
@@ -52,7 +52,7 @@ class Table(client_kit.Table):
             self.note("  repeated", numbers.repeated)
         self.rows.append((name, numbers.count, took, numbers.lost, numbers.repeated))
 
-    def moved_rows(self, name, trial, took, changes, lost, wrong, rows):
+    def moved_rows(self, name, trial, took, changes, lost, wrong, gone, rows):
         """Changes of a table; see databases.Changes."""
         self.check(f"{name}: rows of the table", rows, ">=", changes.count // 2,
                    f"of {changes.count:,} inserted; {changes.updates:,} events of updates, "
@@ -62,14 +62,16 @@ class Table(client_kit.Table):
         self.check("  another text than at the source", changes.damaged, "=", 0)
         self._kills(trial)
         self.note("  repeated", changes.repeated)
+        self.note("  deleted before a snapshot was taken again", gone)
         self.rows.append((name, changes.events, took, lost, changes.repeated))
 
     def _kills(self, trial):
-        self.check("  kills of hosts", trial.kills["host"], ">=", min(1, self.kills))
-        self.check("  kills of the worker", trial.kills["worker"], ">=", min(1, self.kills))
+        self.check("  kills of hosts", trial.kills["host"], ">=", self.kills)
+        self.check("  kills of the worker", trial.kills["worker"], ">=", self.kills)
 
     def summary(self):
-        print(f"\n{'connector':<44} {'records':>10} {'s':>7} {'per s':>9} {'lost':>6} {'repeated':>9}")
+        print(f"\n{'connector':<44} {'records':>10} {'s':>7} {'per s':>9} {'lost':>6} "
+              f"{'repeated':>9}")
         for name, count, took, lost, repeated in self.rows:
             print(f"{name:<44} {count:>10,} {took:>7.1f} {count / took:>9,.0f} {lost:>6} "
                   f"{repeated:>9,}")
@@ -82,7 +84,7 @@ def main():
     options.add_argument("--no-kills", action="store_true")
     args = options.parse_args()
     plan = () if args.no_kills else jars_kit.KILLS
-    table = Table(len(plan))
+    table = Table(min(len(plan), 2 if args.count >= 200_000 else 1))
     jars_kit.build_hosts()
     for name in args.only or CASES:
         rng = random.Random(f"{os.environ.get('SHOW_SEED', '1')} {name}")

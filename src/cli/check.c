@@ -46,15 +46,16 @@ int rc_pipeline_worker_config(const rc_pipeline *pipeline, bool rest, omc_arena 
 }
 
 /* The plugin's own check needs its options struct, filled from its table. */
-static void check_plugin(const omc_plugin *plugin, const char *where, const omc_keyvalue *kv,
-                         omc_arena *arena, rc_problems *problems)
+static void check_plugin(const omc_plugin *plugin, const char *where, const char *name,
+                         const omc_keyvalue *kv, omc_arena *arena, rc_problems *problems)
 {
     const rc_option_table table = rc_plugin_table(plugin);
     void *options = omc_alloc0(arena, RC_MAX(table.options_size, (size_t)1));
     int (*validate)(const omc_config *, omc_error *) =
         plugin->kind == OMC_SINK ? ((const omc_sink_ops *)plugin->ops)->validate
                                  : ((const omc_source_ops *)plugin->ops)->validate;
-    omc_config config = {.size = sizeof config, .raw = kv, .options = options, .plugin = plugin};
+    omc_config config = {
+        .size = sizeof config, .raw = kv, .options = options, .plugin = plugin, .connector = name};
     rc_problems ignored; /* the worker's check has said it */
     rc_error err = {0};
 
@@ -96,7 +97,7 @@ static void check_connector(const rc_pipeline *pipeline, const char *section, un
     if (r < 0 && found.errors == 0)
         rc_problem_add(problems, false, "", "", "%s: %s: %s", class_where, section, err.msg);
     if (r == 0)
-        check_plugin(plan.plugin, class_where, kv, arena, problems);
+        check_plugin(plan.plugin, class_where, name, kv, arena, problems);
 }
 
 int rc_pipeline_check(const rc_pipeline *pipeline, rc_registry *registry,

@@ -82,13 +82,15 @@ static int run_explain(rc_args *args)
 
 static int run_drain(rc_args *args)
 {
-    return call(args, "PUT", rc_args_has(args, "off") ? "/cluster/drain?off=true" : "/cluster/drain",
+    return call(args, "PUT",
+                rc_args_has(args, "off") ? "/cluster/drain?off=true" : "/cluster/drain",
                 print_cluster);
 }
 
 static const rc_cli_option options[] = {RC_CLIENT_OPTIONS, {0}};
-static const rc_cli_option drain_options[] = {
-    RC_CLIENT_OPTIONS, {"off", 0, NULL, "Take part again."}, {0}};
+static const rc_cli_option drain_options[] = {RC_CLIENT_OPTIONS,
+                                              {"off", 0, NULL, "Take part again."},
+                                              {0}};
 
 const rc_command rc_member_commands[] = {
     {.name = "cluster show",

@@ -434,7 +434,6 @@ int rc_service_run(const rc_service_setup *setup, rc_error *err)
     }
     rc_rest_stop(service.rest);
     if (service.abandoned == 0) { /* an abandoned task may still use these */
-        rc_service_cluster_end(&service.cluster);
         rc_log_close(service.log);
         rc_store_close(service.store);
         rc_service_cluster_close(&service.cluster);

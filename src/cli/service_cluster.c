@@ -5,8 +5,6 @@
 #include "base/diag.h"
 #include "base/file.h"
 
-#include <rocketmq/client.h>
-
 static char *own_url(const rc_worker_config *config, int port)
 {
     const bool v6 = strchr(config->rest_host, ':') != NULL;
@@ -22,10 +20,9 @@ static char *own_url(const rc_worker_config *config, int port)
 static void look_at_url(const rc_worker_config *config, const char *url)
 {
     if (strcmp(config->rest_host, "0.0.0.0") == 0 && !config->rest_advertised_url)
-        rc_warn("cluster",
-                "rest.host=0.0.0.0 is no address that other workers can call: set "
-                "rest.advertised.url to the one they reach this worker by, e.g. "
-                "http://10.0.0.7:8082");
+        rc_warn("cluster", "rest.host=0.0.0.0 is no address that other workers can call: set "
+                           "rest.advertised.url to the one they reach this worker by, e.g. "
+                           "http://10.0.0.7:8082");
     else if (strncmp(url, "http://127.", 11) == 0 || strncmp(url, "http://localhost", 16) == 0)
         rc_info("cluster",
                 "other workers are told to call %s, which reaches this machine only; set rest.host "
@@ -93,6 +90,15 @@ static void for_rest(rc_service_cluster *sc, const rc_worker_config *config)
     }
 }
 
+/* On the store's thread. */
+static bool renews(void *arg)
+{
+    const rc_service_cluster *sc = arg;
+    rc_cluster *cluster = atomic_load(&sc->joined);
+
+    return cluster && rc_cluster_is_first(cluster);
+}
+
 static int open_once(rc_service_cluster *sc, const rc_worker_config *config,
                      rc_log_opening *opening, void (*ended)(void *arg, const rc_error *why),
                      void *arg, rc_error *err)
@@ -103,6 +109,8 @@ static int open_once(rc_service_cluster *sc, const rc_worker_config *config,
                                          .create_topics = config->auto_create_topics,
                                          .snapshot = sc->snapshot,
                                          .worker = config->worker_id,
+                                         .renews = renews,
+                                         .renews_arg = sc,
                                          .clock = rc_clock_real(),
                                          .cancel = &opening->cancel};
     rc_topic_store_config with_client = store;
@@ -146,17 +154,14 @@ int rc_service_cluster_open(rc_service_cluster *sc, const rc_worker_config *conf
         if (!(err->flags & OMC_ERR_RETRIABLE) || !rc_log_opening_again(opening, err))
             return r;
     }
+    atomic_store(&sc->joined, sc->cluster);
     for_rest(sc, config);
     return 0;
 }
 
-void rc_service_cluster_end(rc_service_cluster *sc)
-{
-    rc_cluster_free(RC_TAKE(sc->cluster));
-}
-
 void rc_service_cluster_close(rc_service_cluster *sc)
 {
+    rc_cluster_free(sc->cluster);
     rmq_client_close(sc->client);
     free(sc->url);
     free(sc->snapshot);

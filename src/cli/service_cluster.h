@@ -17,6 +17,7 @@ typedef struct rc_service_cluster {
     rc_rest_cluster rest;
     char *url;
     char *snapshot;
+    _Atomic(rc_cluster *) joined; /* for the store's thread */
 } rc_service_cluster;
 
 /**
@@ -29,8 +30,7 @@ typedef struct rc_service_cluster {
 int rc_service_cluster_open(rc_service_cluster *sc, const rc_worker_config *config, int port,
                             rc_log_opening *opening, void (*ended)(void *arg, const rc_error *why),
                             void *arg, rc_error *err);
-/** Closes all but the store, which rc_store_close() closes before rc_service_cluster_close(). */
-void rc_service_cluster_end(rc_service_cluster *sc);
+/** Closes all but the store, which rc_store_close() has closed: its thread asks the cluster. */
 void rc_service_cluster_close(rc_service_cluster *sc);
 
 #endif

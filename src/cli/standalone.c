@@ -52,9 +52,10 @@ static int check_distributed(const rc_worker_config *config, rc_error *err)
 {
     if (strcmp(config->log, "rocketmq") == 0)
         return 0;
-    return rc_fail(err, OMC_EINVAL,
-                   "a distributed worker needs RocketMQ: set namesrvAddr=host:9876, or NAMESRV_ADDR; "
-                   "one machine alone runs 'rocketmq-connect standalone'");
+    return rc_fail(
+        err, OMC_EINVAL,
+        "a distributed worker needs RocketMQ: set namesrvAddr=host:9876, or NAMESRV_ADDR; "
+        "one machine alone runs 'rocketmq-connect standalone'");
 }
 
 static int run_worker(rc_args *args, bool distributed)

@@ -41,6 +41,7 @@ void rc_m_unit_act(rc_membership *m, rc_action_kind kind, const unit *u, const c
     set_text(q, text);
 }
 
+static char *format(const char *fmt, va_list ap) OMC_PRINTF(1, 0);
 static char *format(const char *fmt, va_list ap)
 {
     char *text = NULL;

@@ -40,6 +40,10 @@
  * allowed by them that rc_membership_fence() would refuse, but for the time between the event and
  * the action, for which the close of R9 waits anyway.
  *
+ * The lease has one source, the home of the log; while that is away everybody is suspended. Should
+ * workers one day grant each other time while it is, rc_membership_fence() and LEASE stay as they
+ * are: a grant is one more event that extends the lease.
+ *
  * Times are milliseconds of CLOCK_BOOTTIME (it goes on while the machine sleeps). Cost: no work
  * that grows with the number of units per record or tick; the assignment, when members or units
  * change, at most every assign_ms + 1 ms per 100 units. One thread.
@@ -127,7 +131,8 @@ typedef enum rc_action_kind {
     RC_ACTION_RESUME,
     /** Poll no more, settle and commit what is under way, stop; then drained(). */
     RC_ACTION_DRAIN,
-    /** Stop at once, send nothing any more, also not at the end; text says why. Then stopped(). */
+    /** Stop at once, send nothing any more, also not at the end; text says why. Then stopped(),
+     * always: also when the unit has stopped by itself by then. */
     RC_ACTION_STOP,
     /** The log goes on at `epoch` on broker `text`: CONNECT means that one from now on. */
     RC_ACTION_MOVE,
@@ -241,7 +246,8 @@ void rc_membership_catalog(rc_membership *m, int64_t now_ms, const rc_catalog_un
 void rc_membership_witnessed(rc_membership *m, int64_t now_ms, uint64_t id, int64_t seen);
 /** The start record of the unit is durable, and it runs. */
 void rc_membership_started(rc_membership *m, int64_t now_ms, rc_unit_id unit, int64_t generation);
-/** Somewhere `seen` was found, a generation of another owner above ours: the unit stops. */
+/** Somewhere `seen` was found, a generation of another owner above ours. STOP follows, and wants
+ * its stopped() also from a unit that has stopped at that sight. */
 void rc_membership_outranked(rc_membership *m, int64_t now_ms, rc_unit_id unit, int64_t generation,
                              int64_t seen);
 /** DRAIN is through: nothing is under way, all is committed. Also without being asked for. */

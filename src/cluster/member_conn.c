@@ -80,6 +80,18 @@ static void begin_unread(rc_membership *m, const append *a, int64_t position)
             rc_m_unit_begin(m, a->units[i], RC_MAX(position, a->items[i].floor), position);
 }
 
+/** Mutant: what was stored once means that nobody takes our units for T. */
+static void lease_by_append(rc_membership *m, const append *a)
+{
+    struct queued *q;
+
+    if (RC_RULE_ON(RC_RULE_PING) || !m->open)
+        return;
+    m->lease_until = a->sent_ms + m->timers.session_ms;
+    q = rc_m_act(m, RC_ACTION_LEASE);
+    q->action.until_ms = m->lease_until;
+}
+
 void rc_m_conn_appended(rc_membership *m, uint64_t id, rc_appended outcome, int64_t offset)
 {
     append *a;
@@ -92,6 +104,7 @@ void rc_m_conn_appended(rc_membership *m, uint64_t id, rc_appended outcome, int6
 
         m->acked = RC_MAX(m->acked, position);
         begin_unread(m, a, position);
+        lease_by_append(m, a);
         rc_m_units_acked(m);
     } else if (outcome == RC_APPENDED_WEAK) {
         rc_m_tell(m, RC_TELL_WARN,
@@ -125,8 +138,8 @@ void rc_m_conn_clear(rc_membership *m)
     m->opening_ms = 0;
 }
 
-/** What runs is suspended now, not only when the lease has run out: the worker can say so, and polls
- *  nothing that it could not send. */
+/** What runs is suspended now, not only when the lease has run out: the worker can say so, and
+ * polls nothing that it could not send. */
 void rc_m_conn_lost(rc_membership *m)
 {
     int64_t backoff = m->backoff;

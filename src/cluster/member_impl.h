@@ -82,6 +82,7 @@ typedef struct peer {
     int64_t suspect_at_ms; /* Its session is closed then; INT64_MAX = no reason. */
     rc_suspicion suspicion;
     int64_t closed_by_us_ms; /* Last close that we appended. */
+    uint64_t hash;           /* Of the worker in the fold, at its last change. */
     int32_t place;           /* In the input of the assignment. */
 } peer;
 
@@ -173,7 +174,7 @@ struct rc_membership {
     int64_t beat_ms;
     int64_t acked; /* Position of the highest append that is stored for good. */
     int64_t nudged_ms;
-    int64_t looked_ms; /* At the silence of others. */
+    int64_t silent_at; /* When the silence of some worker may be suspicious. */
     int64_t suspect_at;
     append *appends;
     int claims_out;

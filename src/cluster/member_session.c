@@ -49,6 +49,7 @@ void rc_m_attach(rc_membership *m, rc_fold_worker *worker)
     p->suspect_at_ms = INT64_MAX;
     p->place = RC_ASSIGN_NOBODY;
     worker->user = p;
+    m->silent_at = RC_MIN(m->silent_at, m->now + rc_m_session_ms(m));
 }
 
 static void own_opened(rc_membership *m, const rc_fold_worker *w)
@@ -105,13 +106,18 @@ void rc_m_worker_event(void *arg, rc_fold_worker *worker, rc_fold_event event)
     if (event == RC_FOLD_GONE) {
         free(p);
         worker->user = NULL;
-    } else if (event == RC_FOLD_CLOSED) {
+        rc_m_dirty(m);
+        return;
+    }
+    if (event == RC_FOLD_CLOSED) {
         p->closed_ms = m->now;
     } else {
         p->heard_ms = m->now;
         p->suspect_at_ms = INT64_MAX;
     }
-    rc_m_dirty(m);
+    if (p->hash != worker->hash) /* Not with every beat. */
+        rc_m_dirty(m);
+    p->hash = worker->hash;
     if (own && event == RC_FOLD_OPENED)
         own_opened(m, worker);
     if (own && event == RC_FOLD_CLOSED)
@@ -283,28 +289,31 @@ static void look_for_silence(rc_membership *m)
 {
     int64_t most = rc_m_session_ms(m);
 
+    m->silent_at = INT64_MAX;
     for (rc_fold_worker *w = rc_fold_next_worker(m->fold, NULL); w;
          w = rc_fold_next_worker(m->fold, w)) {
         const peer *p = w->user;
         int64_t from = p->heard_ms;
 
+        if (w->closed >= 0)
+            continue;
         if (RC_RULE_ON(RC_RULE_SILENCE))
             from = RC_MAX(from, m->verified_ms);
-        if (w->closed >= 0 || m->now - from <= most)
+        m->silent_at = RC_MIN(m->silent_at, RC_MAX(from + most, m->now + LOOK_MS));
+        if (m->now - from <= most)
             continue;
         if (m->answered_ms >= from + most || !RC_RULE_ON(RC_RULE_SILENCE))
             suspect(m, w, RC_SUSPECT_SILENCE);
         else
             m->ask_ping = true;
     }
-    m->looked_ms = m->now;
 }
 
 void rc_m_suspect_step(rc_membership *m)
 {
     if (!m->open || m->conn_state != CONN_UP)
         return;
-    if (m->now >= m->looked_ms + LOOK_MS)
+    if (m->now >= m->silent_at)
         look_for_silence(m);
     if (m->now >= m->suspect_at)
         close_suspects(m);

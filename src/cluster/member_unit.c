@@ -297,13 +297,13 @@ void rc_m_unit_event(void *arg, rc_fold_unit *fold, rc_fold_event event)
     }
     u->seen = RC_MAX(u->seen, fold->generation - 1);
     rc_m_list(m, u, LIST_NONE, 0);
+    rc_m_dirty(m); /* Ours too: we may have won more than our share. */
     if (rc_m_unit_ours(m, u)) {
         claimed_by_us(m, u);
         return;
     }
     lost(m, u);
     u->seen = RC_MAX(u->seen, fold->generation);
-    rc_m_dirty(m);
     if (event == RC_FOLD_FREED && rc_m_wanted_here(m, u))
         rc_m_want(m, u);
 }

@@ -11,8 +11,6 @@ bool rc_membership_fence(const rc_membership *m, rc_unit_id id, int64_t generati
         return false;
     if (!RC_RULE_ON(RC_RULE_FENCE))
         return true;
-    if (!RC_RULE_ON(RC_RULE_PING))
-        return m->conn_state == CONN_UP && rc_m_mine(m);
     if (now_ms >= m->lease_until || u->suspended)
         return false;
     if (!RC_RULE_ON(RC_RULE_REOPEN))
@@ -60,7 +58,7 @@ static int64_t wake_open(const rc_membership *m)
 {
     int64_t at = RC_MIN(m->beat_ms + rc_m_heartbeat_ms(m), m->suspect_at);
 
-    at = RC_MIN(at, m->now + m->timers.heartbeat_ms);
+    at = RC_MIN(at, m->silent_at + 1);
     if (m->acks)
         at = RC_MIN(at, m->nudged_ms + m->timers.retry_ms);
     if (m->list[LIST_READY] || m->now < m->verified_ms + m->close_ms)

@@ -262,6 +262,12 @@ static void handle(rc_cluster *cluster, rc_event *event, int64_t now)
     case RC_EVENT_REPORT:
         rc_units_report(cluster, event, now);
         break;
+    case RC_EVENT_NOT_HERE:
+        if (event->on)
+            rc_membership_drained(m, now, event->unit, event->number);
+        else
+            rc_membership_stopped(m, now, event->unit, event->number, true);
+        break;
     case RC_EVENT_WANT_LEASE:
         rc_membership_need_lease(m, now);
         cluster->lease_look_ms = now + LEASE_LOOK_MS;

@@ -86,6 +86,9 @@ void rc_cluster_describe(rc_cluster *cluster, rc_buf *out);
 /** Why a unit is where it is, as JSON. */
 int rc_cluster_explain(rc_cluster *cluster, const char *connector, int task, rc_buf *out,
                        rc_error *err);
+/** Whether this worker is the one, of all members, who does what one has to do: its name comes
+ *  first. false when it is no member. */
+bool rc_cluster_is_first(rc_cluster *cluster);
 /** Figures for metrics: name without prefix, "counter" or "gauge", help, value. */
 void rc_cluster_figures(rc_cluster *cluster,
                         void (*each)(void *arg, const char *name, const char *type,

@@ -128,12 +128,13 @@ static void look_at_flush(const rc_cluster_config *config, const char *broker)
             role = table->pairs[i].value;
     }
     if (strcmp(flush, "ASYNC_FLUSH") == 0 && strcmp(role, "SYNC_MASTER") != 0)
-        rc_warn(RC_CLUSTER_COMPONENT,
-                "broker '%s', home of the ownership log, has flushDiskType=ASYNC_FLUSH: a power "
-                "failure there (not a crash) may lose who owns what, and a task may then run "
-                "twice for a moment; set flushDiskType=SYNC_FLUSH, or brokerRole=SYNC_MASTER with a "
-                "slave",
-                broker);
+        rc_warn(
+            RC_CLUSTER_COMPONENT,
+            "broker '%s', home of the ownership log, has flushDiskType=ASYNC_FLUSH: a power "
+            "failure there (not a crash) may lose who owns what, and a task may then run "
+            "twice for a moment; set flushDiskType=SYNC_FLUSH, or brokerRole=SYNC_MASTER with a "
+            "slave",
+            broker);
     rmq_free(table);
 }
 

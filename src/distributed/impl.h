@@ -28,6 +28,7 @@ typedef enum rc_event_kind {
     RC_EVENT_FOREIGN,
     /* Of the worker. */
     RC_EVENT_REPORT,
+    RC_EVENT_NOT_HERE, /* a unit to drain or stop that has ended already */
     /* Of people and of the store. */
     RC_EVENT_WANT_LEASE,
     RC_EVENT_CATALOG,
@@ -49,6 +50,7 @@ typedef struct rc_event {
     size_t count;
     bool on;
     const char *text; /* name; why */
+    rc_unit_id unit;
     rc_unit_report report;
     rc_error err;
 } rc_event;
@@ -105,7 +107,8 @@ typedef struct rc_catalog {
 int rc_catalog_make(rc_topic_store *store, const rc_fold *fold, rc_catalog *ret, rc_error *err);
 void rc_catalog_release(rc_catalog *catalog);
 
-/* ---- units.c: cluster's thread ---------------------------------------------------------------- */
+/* ---- units.c: cluster's thread ----------------------------------------------------------------
+ */
 
 typedef struct rc_own_unit_entry rc_own_unit_entry;
 void rc_units_start(rc_cluster *cluster, const rc_action *action);
@@ -145,8 +148,8 @@ struct rc_cluster {
 
     /* Cluster's thread: */
     rc_own_unit_entry *units;
-    int64_t lease_look_ms;   /* when to see whether the lease is in use; 0 = it has run out */
-    int64_t catalog_ms;      /* when to make it again; 0 = not */
+    int64_t lease_look_ms; /* when to see whether the lease is in use; 0 = it has run out */
+    int64_t catalog_ms;    /* when to make it again; 0 = not */
     bool exited;
     bool drain_asked, foreign; /* each keeps this worker from running anything */
 };

@@ -20,10 +20,13 @@ struct rc_link {
     rc_link_config config;
     rmq_pinned *pinned; /* I/O thread, as all below */
     uint64_t conn;
-    call *calls; /* asked on it; without an answer when it is closed */
-    call *read;  /* the read that is open: a later one replaces it */
+    call *calls;          /* asked on it; without an answer when it is closed */
+    call *read;           /* the read that is open: a later one replaces it */
     rc_loop_timer *timer; /* looks for foreign members */
     bool up;
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    int closing; /* [mu] connections that are not gone yet */
 };
 
 struct call {
@@ -71,11 +74,26 @@ static bool current(call *c)
     return true;
 }
 
+static void on_gone(void *arg)
+{
+    rc_link *link = arg;
+
+    pthread_mutex_lock(&link->mu);
+    link->closing--;
+    pthread_cond_broadcast(&link->cond);
+    pthread_mutex_unlock(&link->mu);
+}
+
 static void hang_up(rc_link *link)
 {
     link->up = false;
     rc_loop_timer_set(link->timer, -1);
-    rmq_pinned_close(RC_TAKE(link->pinned));
+    if (link->pinned) {
+        pthread_mutex_lock(&link->mu);
+        link->closing++;
+        pthread_mutex_unlock(&link->mu);
+        rmq_pinned_close(RC_TAKE(link->pinned), on_gone, link);
+    }
     while (link->calls)
         call_free(link->calls);
 }
@@ -198,9 +216,9 @@ static void give_records(const call *c, const rmq_pinned_records *records)
     event->count = records->count;
     event->bodies = omc_alloc(arena, records->count * sizeof *event->bodies);
     for (size_t i = 0; i < records->count; i++)
-        event->bodies[i] = omc_slice_of(
-            omc_copy(arena, records->bodies[i].base, records->bodies[i].len),
-            records->bodies[i].len);
+        event->bodies[i] =
+            omc_slice_of(omc_copy(arena, records->bodies[i].base, records->bodies[i].len),
+                         records->bodies[i].len);
     happened(c->link, event);
 }
 
@@ -222,8 +240,8 @@ static void on_read(void *arg, const rmq_pinned_records *records)
         break;
     case RMQ_PINNED_BEYOND:
     case RMQ_PINNED_BELOW:
-        event = rc_event_new(records->result == RMQ_PINNED_BEYOND ? RC_EVENT_BEYOND
-                                                                  : RC_EVENT_BELOW);
+        event =
+            rc_event_new(records->result == RMQ_PINNED_BEYOND ? RC_EVENT_BEYOND : RC_EVENT_BELOW);
         event->number = records->first;
         happened(c->link, event);
         break;
@@ -343,6 +361,8 @@ rc_link *rc_link_new(const rc_link_config *config)
     rc_link *link = rc_calloc(1, sizeof *link);
 
     link->config = *config;
+    pthread_mutex_init(&link->mu, NULL);
+    pthread_cond_init(&link->cond, NULL);
     rmq_client_run(config->client, do_open, link);
     return link;
 }
@@ -360,6 +380,12 @@ void rc_link_free(rc_link *link)
     if (!link)
         return;
     rmq_client_run(link->config.client, do_close, link);
+    pthread_mutex_lock(&link->mu);
+    while (link->closing > 0)
+        pthread_cond_wait(&link->cond, &link->mu);
+    pthread_mutex_unlock(&link->mu);
+    pthread_cond_destroy(&link->cond);
+    pthread_mutex_destroy(&link->mu);
     free(link);
 }
 

@@ -79,8 +79,8 @@ static rc_own_unit_entry *add_entry(rc_cluster *cluster, const rc_action *action
     e->key = rc_strdup(key);
     e->unit_name = rc_strdup(action->unit.connector);
     e->number = action->unit.number;
-    e->connector = rc_strdup(rc_catalog_connector(&arena.pub, e->unit_name, &e->record_generation,
-                                                  &e->record_number));
+    e->connector = rc_strdup(
+        rc_catalog_connector(&arena.pub, e->unit_name, &e->record_generation, &e->record_number));
     e->fence = rc_fence_new(&cluster->lease, action->generation, cluster->incarnation);
     HASH_ADD_KEYPTR(hh, cluster->units, e->key, strlen(e->key), e);
     rc_arena_release(&arena);
@@ -129,11 +129,11 @@ static void give_back(rc_cluster *cluster, const rc_own_unit_entry *e)
 {
     rc_event *event = rc_event_new(RC_EVENT_REPORT);
 
-    event->report = (rc_unit_report){
-        .event = RC_UNIT_RELEASED,
-        .connector = omc_copy(&event->arena.pub, e->connector, strlen(e->connector)),
-        .task = e->number,
-        .generation = e->fence->generation};
+    event->report = (rc_unit_report){.event = RC_UNIT_RELEASED,
+                                     .connector = omc_copy(&event->arena.pub, e->connector,
+                                                           strlen(e->connector)),
+                                     .task = e->number,
+                                     .generation = e->fence->generation};
     rc_cluster_post(cluster, event);
 }
 
@@ -183,6 +183,19 @@ void rc_units_resume(rc_cluster *cluster, const rc_action *action)
         order(cluster, RC_ORDER_RESUME, e, NULL);
 }
 
+/* It ended by itself a moment ago; the machine waits for an answer all the same. */
+static void not_here(rc_cluster *cluster, const rc_action *action, bool drain)
+{
+    rc_event *event = rc_event_new(RC_EVENT_NOT_HERE);
+
+    event->unit = (rc_unit_id){omc_copy(&event->arena.pub, action->unit.connector,
+                                        strlen(action->unit.connector)),
+                               action->unit.number};
+    event->number = action->generation;
+    event->on = drain;
+    rc_cluster_post(cluster, event);
+}
+
 void rc_units_drain_one(rc_cluster *cluster, const rc_action *action)
 {
     rc_own_unit_entry *e = find(cluster, &action->unit);
@@ -190,6 +203,8 @@ void rc_units_drain_one(rc_cluster *cluster, const rc_action *action)
     if (e) {
         e->again_ms = 0;
         order(cluster, RC_ORDER_DRAIN, e, action->text);
+    } else {
+        not_here(cluster, action, true);
     }
 }
 
@@ -201,6 +216,8 @@ void rc_units_stop(rc_cluster *cluster, const rc_action *action)
         e->again_ms = 0;
         rc_fence_revoke(e->fence);
         order(cluster, RC_ORDER_LOSE, e, action->text);
+    } else {
+        not_here(cluster, action, false);
     }
 }
 
@@ -223,12 +240,32 @@ int64_t rc_units_again(rc_cluster *cluster, int64_t now_ms)
 
 /* ---- reports --------------------------------------------------------------------------------- */
 
+static int same_name(void *arg, const rc_stored_connector *connector)
+{
+    return strcmp(connector->name, arg) == 0;
+}
+
+static bool exists(rc_cluster *cluster, const char *connector)
+{
+    rc_error err = {0};
+
+    return rc_store_each(rc_topic_store_base(cluster->config.store), same_name,
+                         (void *)(uintptr_t)connector, &err) != 0;
+}
+
 /* What others see of it, over REST. */
 static void publish(rc_cluster *cluster, const rc_unit_report *report)
 {
     const char *state = NULL, *java = "RUNNING";
     const char *trace = report->err && report->err->code ? report->err->msg : NULL;
 
+    if (report->task == RC_UNIT_HALF && report->event == RC_UNIT_RELEASED &&
+        !exists(cluster, report->connector)) {
+        /* Its last word: also removes the states of its tasks. */
+        rc_topic_store_state(cluster->config.store, report->connector, RC_UNIT_HALF, "DESTROYED",
+                             NULL, NULL, RC_MAX(report->generation, 0));
+        return;
+    }
     switch (report->event) {
     case RC_UNIT_STARTED:
         state = "RUNNING";

@@ -142,17 +142,17 @@ static json_t *text_or_null(const char *text)
 static json_t *worker_json(const rc_cluster *cluster, const rc_fold_worker *w)
 {
     char incarnation[17];
-    const char *state = w->closed >= 0                          ? "GONE"
-                        : w->about.flags & RC_OWN_DRAINING      ? "DRAINING"
-                                                                : "MEMBER";
+    const char *state = w->closed >= 0                     ? "GONE"
+                        : w->about.flags & RC_OWN_DRAINING ? "DRAINING"
+                                                           : "MEMBER";
 
     (void)snprintf(incarnation, sizeof incarnation, "%016" PRIx64, w->incarnation);
     return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:i, s:I, s:I, s:s}", "worker", w->name,
                      "state", state, "self", w->incarnation == cluster->incarnation, "url",
-                     text_or_null(w->about.url), "labels", text_or_null(w->about.labels),
-                     "version", text_or_null(w->about.version), "weight", (int)w->about.weight,
-                     "units", (json_int_t)w->owned, "session", (json_int_t)w->session,
-                     "incarnation", incarnation);
+                     text_or_null(w->about.url), "labels", text_or_null(w->about.labels), "version",
+                     text_or_null(w->about.version), "weight", (int)w->about.weight, "units",
+                     (json_int_t)w->owned, "session", (json_int_t)w->session, "incarnation",
+                     incarnation);
 }
 
 void rc_cluster_describe(rc_cluster *cluster, rc_buf *out)
@@ -166,13 +166,12 @@ void rc_cluster_describe(rc_cluster *cluster, rc_buf *out)
     fold = rc_membership_fold(cluster->machine);
     while ((worker = rc_fold_next_worker(fold, worker)))
         json_array_append_new(workers, worker_json(cluster, worker));
-    all = json_pack(
-        "{s:s, s:s, s:s, s:{s:s, s:I, s:I}, s:I, s:o}", "cluster", cluster->config.cluster,
-        "worker", cluster->config.worker_id, "state",
-        rc_membership_state_name(rc_membership_state_of(cluster->machine)), "home", "broker",
-        cluster->home, "epoch", (json_int_t)cluster->epoch, "offset",
-        (json_int_t)rc_fold_offset(rc_fold_next(fold)), "units",
-        (json_int_t)rc_fold_unit_count(fold), "workers", workers);
+    all = json_pack("{s:s, s:s, s:s, s:{s:s, s:I, s:I}, s:I, s:o}", "cluster",
+                    cluster->config.cluster, "worker", cluster->config.worker_id, "state",
+                    rc_membership_state_name(rc_membership_state_of(cluster->machine)), "home",
+                    "broker", cluster->home, "epoch", (json_int_t)cluster->epoch, "offset",
+                    (json_int_t)rc_fold_offset(rc_fold_next(fold)), "units",
+                    (json_int_t)rc_fold_unit_count(fold), "workers", workers);
     pthread_mutex_unlock(&cluster->machine_mu);
     text = json_dumps(all, JSON_COMPACT);
     rc_buf_str(out, text ? text : "{}");
@@ -210,6 +209,19 @@ int rc_cluster_explain(rc_cluster *cluster, const char *connector, int task, rc_
     return 0;
 }
 
+bool rc_cluster_is_first(rc_cluster *cluster)
+{
+    rc_fold_worker *worker = NULL;
+    bool first;
+
+    pthread_mutex_lock(&cluster->machine_mu);
+    first = rc_membership_state_of(cluster->machine) == RC_MEMBERSHIP_OPEN;
+    while (first && (worker = rc_fold_next_worker(rc_membership_fold(cluster->machine), worker)))
+        first = worker->closed >= 0 || strcmp(cluster->config.worker_id, worker->name) <= 0;
+    pthread_mutex_unlock(&cluster->machine_mu);
+    return first;
+}
+
 /* ---- figures --------------------------------------------------------------------------------- */
 
 void rc_cluster_figures(rc_cluster *cluster,
@@ -233,15 +245,12 @@ void rc_cluster_figures(rc_cluster *cluster,
     each(arg, "units_owned", "gauge", "Connectors' halves and tasks that this worker has.",
          (int64_t)c.owned);
     each(arg, "units_running", "gauge", "Of them, running.", (int64_t)c.running);
-    each(arg, "records_total", "counter", "Records read of the ownership log.",
-         (int64_t)c.records);
-    each(arg, "records_void_total", "counter", "Of them, without effect.",
-         (int64_t)c.void_records);
+    each(arg, "records_total", "counter", "Records read of the ownership log.", (int64_t)c.records);
+    each(arg, "records_void_total", "counter", "Of them, without effect.", (int64_t)c.void_records);
     each(arg, "appends_total", "counter", "Records written to it.", (int64_t)c.appends);
     each(arg, "pings_total", "counter", "Questions for its end, which give the lease.",
          (int64_t)c.pings);
-    each(arg, "claims_won_total", "counter", "Units claimed with success.",
-         (int64_t)c.claims_won);
+    each(arg, "claims_won_total", "counter", "Units claimed with success.", (int64_t)c.claims_won);
     each(arg, "claims_lost_total", "counter", "Claims that another worker was faster with.",
          (int64_t)c.claims_lost);
     each(arg, "suspicions_refuted_total", "counter",

@@ -96,6 +96,33 @@ uint32_t rc_session_request(rc_session *s, unsigned type, rc_channel *channel)
     return request->id;
 }
 
+void rc_channel_due(rc_channel *ch)
+{
+    if (!ch->calling && ch->config.due)
+        ch->config.due(ch->config.arg);
+}
+
+static void begin_call(rc_channel *ch, int64_t begin_ms)
+{
+    ch->calling = true;
+    ch->call_begin_ms = begin_ms;
+}
+
+/* What came behind the reply waits for another call, and so does the end of the host. */
+static void end_call(rc_channel *ch)
+{
+    const rc_frame *f;
+
+    pthread_mutex_lock(&ch->session->mu);
+    ch->calling = false;
+    DL_FOREACH(ch->inbox, f)
+    if (!(f->head.flags & RC_WIRE_OPTIONAL))
+        break;
+    if (f || ch->session->state == RC_SESSION_DEAD)
+        rc_channel_due(ch);
+    pthread_mutex_unlock(&ch->session->mu);
+}
+
 /* ---- waiting -------------------------------------------------------------------------------- */
 
 /* The oldest frame, or NULL. */
@@ -218,8 +245,8 @@ static int take_error(rc_channel *ch, const char *what, const rc_frame *f, rc_er
     return -taken.code;
 }
 
-int rc_channel_call(rc_channel *ch, unsigned type, const char *what, int64_t timeout_ms,
-                    rc_buf *out, rc_frame **ret, rc_error *err)
+static int call(rc_channel *ch, unsigned type, const char *what, int64_t timeout_ms, rc_buf *out,
+                rc_frame **ret, rc_error *err)
 {
     rc_session *s = ch->session;
     int64_t begin = now_ms();
@@ -229,7 +256,7 @@ int rc_channel_call(rc_channel *ch, unsigned type, const char *what, int64_t tim
 
     pthread_mutex_lock(&s->mu);
     request = rc_session_request(s, type, ch);
-    ch->call_begin_ms = begin;
+    begin_call(ch, begin);
     pthread_mutex_unlock(&s->mu);
     r = rc_channel_send(ch, type, 0, request, out, err);
     if (r < 0)
@@ -248,6 +275,15 @@ int rc_channel_call(rc_channel *ch, unsigned type, const char *what, int64_t tim
         *ret = f;
     else
         rc_frame_free(f);
+    return r;
+}
+
+int rc_channel_call(rc_channel *ch, unsigned type, const char *what, int64_t timeout_ms,
+                    rc_buf *out, rc_frame **ret, rc_error *err)
+{
+    int r = call(ch, type, what, timeout_ms, out, ret, err);
+
+    end_call(ch);
     return r;
 }
 

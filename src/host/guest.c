@@ -89,10 +89,18 @@ static void stop(rc_guest *g)
         rc_warn(g->who, "stop: %s", err.msg);
 }
 
-void rc_guest_close(rc_guest *g)
+void rc_guest_stop(rc_guest *g)
 {
     stop(g);
     rc_channel_close(RC_TAKE(g->channel));
+    g->started = false;
+}
+
+void rc_guest_close(rc_guest *g)
+{
+    rc_guest_stop(g);
+    if (g->host && g->finished)
+        rc_host_rest(g->host);
     rc_host_leave(RC_TAKE(g->host));
     if (!g->hosted)
         return;

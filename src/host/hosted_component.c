@@ -56,8 +56,47 @@ static void stop(void *state)
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-/* A call with one item; `ret` is a cursor at what follows the item's result. @return the result, or
- * an error. The reply's bytes live in `arena`. */
+/* A frame with one item, which the caller adds. */
+static rc_buf *begin_one(component *c)
+{
+    rc_wire_ids_begin(&c->guest.ids);
+    rc_channel_begin(&c->guest.out);
+    rc_out_u32(&c->guest.out, 1);
+    return &c->guest.out;
+}
+
+static void begin_record(component *c, const omc_record *record)
+{
+    rc_wire_refs refs = {0};
+    rc_buf *out = begin_one(c);
+
+    rc_out_record(out, &c->guest.ids, &refs, record);
+}
+
+static rc_buf *begin_conversion(component *c, const char *topic, const omc_keyvalue *extensions)
+{
+    rc_buf *out = begin_one(c);
+
+    rc_out_text(out, topic);
+    rc_out_kv(out, extensions);
+    return out;
+}
+
+static int item_error(component *c, unsigned type, rc_wire_in *in, rc_error *err)
+{
+    rc_wire_error error;
+    int r;
+
+    rc_in_error(in, &error);
+    r = rc_guest_check(&c->guest, in, type, err);
+    if (r < 0)
+        return r;
+    rc_wire_error_take(&error, err);
+    return -err->code;
+}
+
+/* The call that was begun; `ret` is a cursor at what follows the item's result. @return KEEP or
+ * OTHER, or an error: the item's or the call's. The reply's bytes live in `arena`. */
 static int call_one(component *c, unsigned type, const char *what, omc_arena *arena,
                     rc_wire_in *ret, rc_error *err)
 {
@@ -85,30 +124,9 @@ static int call_one(component *c, unsigned type, const char *what, omc_arena *ar
     if (result > RESULT_ERROR)
         rc_in_fault(ret, "bad-value");
     r = rc_guest_check(&c->guest, ret, type, err);
-    return r < 0 ? r : (int)result;
-}
-
-static int item_error(component *c, unsigned type, rc_wire_in *in, rc_error *err)
-{
-    rc_wire_error error;
-    int r;
-
-    rc_in_error(in, &error);
-    r = rc_guest_check(&c->guest, in, type, err);
     if (r < 0)
         return r;
-    rc_wire_error_take(&error, err);
-    return -err->code;
-}
-
-static void encode_record(component *c, const omc_record *record)
-{
-    rc_wire_refs refs = {0};
-
-    rc_wire_ids_begin(&c->guest.ids);
-    rc_channel_begin(&c->guest.out);
-    rc_out_u32(&c->guest.out, 1);
-    rc_out_record(&c->guest.out, &c->guest.ids, &refs, record);
+    return result == RESULT_ERROR ? item_error(c, type, ret, err) : (int)result;
 }
 
 static int apply(void *state, omc_record *record, omc_arena *arena, omc_error *err)
@@ -120,14 +138,12 @@ static int apply(void *state, omc_record *record, omc_arena *arena, omc_error *e
     rc_wire_in in;
     int r;
 
-    encode_record(c, record);
+    begin_record(c, record);
     r = call_one(c, RC_FRAME_APPLY, "apply", arena, &in, err);
     if (r < 0)
         return r;
     if (r == RESULT_OTHER)
         return OMC_DROP;
-    if (r == RESULT_ERROR)
-        return item_error(c, RC_FRAME_APPLY, &in, err);
     rc_in_record(&in, &maps, &texts, &changed);
     r = rc_guest_check(&c->guest, &in, RC_FRAME_APPLY, err);
     if (r < 0)
@@ -146,10 +162,8 @@ static int test(void *state, const omc_record *record, omc_error *err)
     int r;
 
     rc_arena_init(&arena, 256);
-    encode_record(c, record);
+    begin_record(c, record);
     r = call_one(c, RC_FRAME_APPLY, "test", &arena.pub, &in, err);
-    if (r == RESULT_ERROR)
-        r = item_error(c, RC_FRAME_APPLY, &in, err);
     rc_arena_release(&arena);
     return r;
 }
@@ -159,20 +173,13 @@ static int from_connect(void *state, const char *topic, const omc_keyvalue *exte
                         omc_slice *ret, omc_error *err)
 {
     component *c = state;
-    rc_buf *out = &c->guest.out;
+    rc_buf *out = begin_conversion(c, topic, extensions);
     rc_wire_in in;
     int r;
 
-    rc_wire_ids_begin(&c->guest.ids);
-    rc_channel_begin(out);
-    rc_out_u32(out, 1);
-    rc_out_text(out, topic);
-    rc_out_kv(out, extensions);
     rc_out_u32(out, rc_wire_schema_id(&c->guest.ids, schema));
     rc_out_value(out, &c->guest.ids, value);
     r = call_one(c, RC_FRAME_TO_BYTES, "from_connect", arena, &in, err);
-    if (r == RESULT_ERROR)
-        return item_error(c, RC_FRAME_TO_BYTES, &in, err);
     if (r < 0)
         return r;
     *ret = rc_in_optional(&in);
@@ -184,22 +191,15 @@ static int to_connect(void *state, const char *topic, const omc_keyvalue *extens
                       omc_value *ret_value, omc_error *err)
 {
     component *c = state;
-    rc_buf *out = &c->guest.out;
+    rc_buf *out = begin_conversion(c, topic, extensions);
     rc_wire_in in;
     int r;
 
-    rc_wire_ids_begin(&c->guest.ids);
-    rc_channel_begin(out);
-    rc_out_u32(out, 1);
-    rc_out_text(out, topic);
-    rc_out_kv(out, extensions);
     if (bytes.base)
         rc_out_str(out, bytes);
     else
         rc_out_u32(out, RC_WIRE_NONE);
     r = call_one(c, RC_FRAME_TO_VALUES, "to_connect", arena, &in, err);
-    if (r == RESULT_ERROR)
-        return item_error(c, RC_FRAME_TO_VALUES, &in, err);
     if (r < 0)
         return r;
     *ret_schema = rc_in_schema(&in);

@@ -55,6 +55,7 @@ static int validate_in(rc_session *session, const rc_hosted *hosted, const omc_c
     rc_out_text(&out, hosted->class_name);
     rc_out_text(&out, hosted->location);
     rc_out_kv(&out, config->raw);
+    rc_out_text(&out, config->connector ? config->connector : "");
     r = rc_channel_call(channel, RC_FRAME_VALIDATE, "validate",
                         rc_hosts_settings(hosted->hosts)->scan_timeout_ms, &out, &reply, err);
     if (r == 0) {
@@ -160,6 +161,17 @@ static void again(rc_host_member *member, rc_session *session)
     }
 }
 
+/* All tasks in the process have finished, so it ends, until one of them is started again. */
+static void rest(rc_host_member *member)
+{
+    connector *c = RC_CONTAINER(member, connector, member);
+
+    pthread_mutex_lock(&c->mu);
+    rc_guest_stop(&c->guest);
+    member->instance = 0;
+    pthread_mutex_unlock(&c->mu);
+}
+
 int rc_hosted_connector_start(void *state, const omc_connector_context *ctx, omc_error *err)
 {
     connector *c = state;
@@ -175,6 +187,7 @@ int rc_hosted_connector_start(void *state, const omc_connector_context *ctx, omc
     if (r == 0) {
         c->member.connector = ctx->connector;
         c->member.again = again;
+        c->member.rest = rest;
         rc_host_add(c->guest.host, &c->member);
         c->watching = true;
     }

@@ -15,6 +15,7 @@ typedef struct rc_guest {
     rc_host *host;
     rc_channel *channel; /* NULL = not started */
     bool started;        /* START was sent: STOP is due */
+    bool finished;       /* a source that has no more records: its host may rest */
     rc_buf out;
     rc_wire_ids ids;         /* schemas to the host */
     rc_wire_schemas schemas; /* schemas from the host */
@@ -26,6 +27,8 @@ int rc_guest_open(rc_guest *g, const omc_config *config, const char *connector, 
                   const rc_channel_config *channel, rc_error *err);
 /* STOP, unless the session is dead; then everything goes. Also half open. */
 void rc_guest_close(rc_guest *g);
+/* The first half of rc_guest_close(): afterwards there is no channel; the host is still held. */
+void rc_guest_stop(rc_guest *g);
 /* START of any kind. */
 int rc_guest_start(rc_guest *g, unsigned type, const rc_start *start, const char *what,
                    rc_error *err);

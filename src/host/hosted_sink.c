@@ -137,12 +137,23 @@ static void upcall(void *arg, const rc_frame *f)
     }
 }
 
+/* A host that died, or asks for something, while the task waits for records: the task calls it. */
+static void due(void *arg)
+{
+    const sink *s = arg;
+
+    s->ctx->request_commit(s->ctx->host);
+}
+
 /* ---- calls ---------------------------------------------------------------------------------- */
 
 static int init(void *task, const omc_sink_context *ctx, omc_error *err)
 {
     sink *s = task;
-    const rc_channel_config setup = {.kind = RC_CHANNEL_SINK, .upcall = upcall, .arg = s};
+    const rc_channel_config setup = {.kind = RC_CHANNEL_SINK,
+                                     .upcall = upcall,
+                                     .due = due,
+                                     .arg = s};
 
     s->ctx = ctx;
     return rc_guest_open(&s->guest, ctx->config, ctx->connector, ctx->task, &setup, err);
@@ -278,7 +289,7 @@ static int pre_commit(void *task, omc_queue_offset *offsets, size_t count, omc_a
     r = rc_guest_check(&s->guest, &in, RC_FRAME_PRECOMMIT, err);
     if (r == 0)
         apply(offsets, count, said, said_count);
-    return r;
+    return r < 0 ? r : rc_guest_failed(&s->guest, err); /* it may have come with the call */
 }
 
 /* The task is to stop or to pause: a call that hangs must not make it STUCK. */

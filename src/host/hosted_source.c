@@ -21,7 +21,6 @@ typedef struct source {
     uint64_t next_seq, acked;
     int64_t commit_ms; /* when COMMIT was sent last */
     bool commit_due;
-    bool finished;
     bool held; /* after a retriable error the host waits for a CREDIT */
 } source;
 
@@ -86,7 +85,7 @@ static void upcall(void *arg, const rc_frame *f)
     if (f->head.type == RC_FRAME_OFFSET_READ)
         read_offsets(s, f);
     else if (f->head.type == RC_FRAME_FINISHED)
-        s->finished = true;
+        s->guest.finished = true;
     /* A BATCH that comes while the task stops is polled again from its position. */
 }
 
@@ -156,7 +155,7 @@ static void check_batch(source *s, rc_wire_in *in, uint64_t seq, size_t count, s
 {
     if (in->fault)
         return;
-    if (s->finished)
+    if (s->guest.finished)
         rc_in_fault(in, "after-finished");
     else if (seq != s->next_seq || count == 0)
         rc_in_fault(in, "wrong-sequence");
@@ -253,7 +252,7 @@ static int poll_host(void *task, omc_batch *out, int64_t timeout_ms, omc_error *
         r = rc_guest_failed(&s->guest, err);
         if (r < 0)
             s->held = true;
-        else if (s->finished)
+        else if (s->guest.finished)
             r = OMC_FINISHED;
         else
             r = one(s, out, deadline, err);

@@ -65,7 +65,10 @@ int rc_hosts_java(rc_hosts *hosts, rc_error *err)
     }
     argv[count++] = "-jar";
     argv[count] = jar;
-    hosts->java = (rc_launcher){.name = "java", .process = {.argv = argv}};
+    hosts->java = (rc_launcher){.name = "java",
+                                .process = {.argv = argv,
+                                            .resident_max = hosts->config.memory_max,
+                                            .resident_key = "host.memory.max"}};
     return 0;
 }
 
@@ -342,6 +345,33 @@ uint16_t rc_host_instance(rc_host *host, const char *connector)
         instance = member->instance;
     pthread_mutex_unlock(&host->start_mu);
     return instance;
+}
+
+/* Under start_mu. Whether only connector halves are members, beside the task that asks. */
+static bool without_tasks(rc_host *host)
+{
+    const rc_host_member *member;
+    int halves;
+    bool is;
+
+    DL_COUNT(host->watchers, member, halves);
+    pthread_mutex_lock(&host->hosts->mu);
+    is = host->members == halves + 1;
+    pthread_mutex_unlock(&host->hosts->mu);
+    return is;
+}
+
+void rc_host_rest(rc_host *host)
+{
+    rc_host_member *member;
+
+    pthread_mutex_lock(&host->start_mu);
+    if (host->session && without_tasks(host)) {
+        DL_FOREACH(host->watchers, member)
+        member->rest(member);
+        rc_session_unref(RC_TAKE(host->session));
+    }
+    pthread_mutex_unlock(&host->start_mu);
 }
 
 void rc_host_leave(rc_host *host)

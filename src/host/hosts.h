@@ -20,14 +20,14 @@ typedef struct rc_hosts_config {
     const char *worker_id;
     const char *self;            /**< Our own program, for C plugins; NULL = /proc/self/exe. */
     int64_t start_timeout_ms;    /**< Until HELLO. */
-    int64_t scan_timeout_ms;     /**< SCAN, DESCRIBE, VALIDATE. */
+    int64_t scan_timeout_ms;     /**< SCAN, VALIDATE. */
     int64_t instance_timeout_ms; /**< Starts of connectors, tasks, components; OPEN. */
     int64_t call_timeout_ms;     /**< PUT, PRECOMMIT, CLOSE, APPLY and conversions. */
     int64_t stop_timeout_ms;     /**< STOP. */
     int64_t poll_timeout_ms;     /**< A poll in the host; 0 = no limit. */
     int64_t heartbeat_ms;
     int64_t idle_ms;    /**< After which a host that was only asked something ends. */
-    int64_t memory_max; /**< Address space of C hosts; 0 = no limit. */
+    int64_t memory_max; /**< Address space of C hosts, resident memory of others; 0 = no limit. */
     int64_t crashes_max;
     const char *java;         /**< Program; NULL = `java` in PATH. */
     const char *java_jar;     /**< The Java host; NULL = the one beside our program. */
@@ -57,6 +57,8 @@ typedef struct rc_host_member {
     uint16_t instance; /**< Of the connector in the present session; 0 = none. Set by `again`. */
     /** @thread of whoever started it. The session is new; nobody uses it before this returned. */
     void (*again)(struct rc_host_member *member, rc_session *session);
+    /** Stops the connector and closes its channel; `again` may follow. @thread of a task. */
+    void (*rest)(struct rc_host_member *member);
 } rc_host_member;
 
 /**
@@ -78,6 +80,9 @@ void rc_host_add(rc_host *host, rc_host_member *member);
 void rc_host_remove(rc_host *host, rc_host_member *member);
 /** Instance of a connector in the present session; 0 = it is not in this host. */
 uint16_t rc_host_instance(rc_host *host, const char *connector);
+/** A task that has no more work, its channel closed, is about to leave: when only connector halves
+ *  stay, they rest and the process ends. It is started again with the next task that joins. */
+void rc_host_rest(rc_host *host);
 /** NULL is allowed. */
 void rc_host_leave(rc_host *host);
 rc_hosts *rc_host_hosts(const rc_host *host);

@@ -3,6 +3,7 @@
 #include "host/foreign_impl.h"
 
 #include "base/file.h"
+#include "base/units.h"
 
 #include <jansson.h>
 
@@ -61,6 +62,26 @@ static int read_env(const manifest *m, json_t *root)
         list[at++] = rc_arena_format(m->arena, "%s=%s", key, json_string_value(value));
     }
     m->place->launcher.process.env = list;
+    return 0;
+}
+
+/* Its own limit, else the worker's. */
+static int read_memory(const manifest *m, const json_t *root, const char *path)
+{
+    rc_process_spec *process = &m->place->launcher.process;
+    const json_t *value = json_object_get(root, "memory.max");
+    const char *text = json_string_value(value);
+
+    process->resident_max = m->hosts->config.memory_max;
+    process->resident_key = "host.memory.max";
+    if (!value)
+        return 0;
+    process->resident_key = rc_arena_format(m->arena, "memory.max of %s", path);
+    if (!text || rc_parse_size(omc_slice_str(text), &process->resident_max) < 0)
+        return rc_fail(m->err, OMC_EINVAL,
+                       "'memory.max' is %s%s%s, which is no size: write e.g. \"512MiB\", or \"0\" "
+                       "for no limit",
+                       text ? "'" : "", text ? text : "no string", text ? "'" : "");
     return 0;
 }
 
@@ -182,6 +203,8 @@ static int read_all(const manifest *m, json_t *root, const char *path)
         r = read_command(m, root);
     if (r == 0)
         r = read_env(m, root);
+    if (r == 0)
+        r = read_memory(m, root, path);
     if (r < 0)
         return r;
     return plugins ? read_plugins(m, plugins)

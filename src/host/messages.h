@@ -18,8 +18,7 @@ enum rc_host_caps {
     RC_HOST_PREDICATES = 0x08,
     RC_HOST_CONVERTERS = 0x10,
     RC_HOST_MANY = 0x20,
-    RC_HOST_SCAN = 0x40,
-    RC_HOST_DESCRIBE = 0x80
+    RC_HOST_SCAN = 0x40
 };
 
 typedef struct rc_hello {
@@ -72,7 +71,7 @@ size_t rc_in_results(rc_wire_in *in, omc_send_result **ret);
 void rc_out_problem(rc_buf *out, bool warning, const char *key, const char *value,
                     const char *text);
 
-/** A plugin of a SCAN or DESCRIBE reply, or of a manifest. */
+/** A plugin of a SCAN reply, or of a manifest. */
 typedef struct rc_host_plugin {
     uint8_t kind;
     uint32_t flags;

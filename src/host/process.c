@@ -234,6 +234,26 @@ int rc_process_start(const rc_process_spec *spec, rc_process *ret, rc_error *err
     return 0;
 }
 
+/* "total resident shared ..." in pages. */
+int64_t rc_process_resident(const rc_process *process)
+{
+    char path[32], text[128];
+    long long total, resident;
+    ssize_t n;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/statm", (int)process->pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    n = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    text[RC_MAX(n, (ssize_t)0)] = '\0';
+    if (sscanf(text, "%lld %lld", &total, &resident) != 2) /* NOLINT(cert-err34-c): the kernel's */
+        return 0;
+    return resident * sysconf(_SC_PAGESIZE);
+}
+
 void rc_process_signal(const rc_process *process, int signal)
 {
     (void)kill(-process->pid, signal);

@@ -16,6 +16,8 @@ typedef struct rc_process_spec {
     const char *dir;        /**< Working directory; NULL = ours. */
     const char *const *env; /**< More variables, "NAME=value"; NULL-terminated; NULL = none. */
     int64_t memory_max;     /**< Address space in bytes (RLIMIT_AS); 0 = no limit. */
+    int64_t resident_max;   /**< Resident memory in bytes, for who watches it; 0 = no limit. */
+    const char *resident_key; /**< Where resident_max was set, for people. NULL without it. */
 } rc_process_spec;
 
 typedef struct rc_process {
@@ -30,6 +32,8 @@ typedef struct rc_process {
  * @return 0, or an error that names the command and the cure.
  */
 int rc_process_start(const rc_process_spec *spec, rc_process *ret, rc_error *err);
+/** Memory the process itself has in RAM, bytes, without its children; 0 = not known. */
+int64_t rc_process_resident(const rc_process *process);
 /** Sends a signal to its whole group. */
 void rc_process_signal(const rc_process *process, int signal);
 /**

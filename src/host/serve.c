@@ -199,7 +199,6 @@ static void dispatch(rc_server *server, rc_frame *f)
     case RC_FRAME_TASK_START:
         rc_served_begin(server, f);
         break;
-    case RC_FRAME_DESCRIBE:
     case RC_FRAME_COMPONENT_START:
         rc_server_reply(server, f,
                         rc_fail(&err, OMC_EUNSUPPORTED, "this host runs connectors only"), &err);

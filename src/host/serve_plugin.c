@@ -120,7 +120,7 @@ static int validate(rc_server *server, const rc_frame *f, omc_arena *arena, rc_b
 {
     const omc_plugin *plugin = NULL;
     const connector_ops *ops;
-    const char *name, *location;
+    const char *name, *location, *connector;
     const omc_keyvalue *raw;
     omc_config config;
     rc_error why = {0};
@@ -133,6 +133,7 @@ static int validate(rc_server *server, const rc_frame *f, omc_arena *arena, rc_b
     name = rc_in_name(&in, 4096);
     location = rc_in_name(&in, 4096);
     raw = rc_in_kv(&in);
+    connector = rc_in_left(&in) ? rc_in_name(&in, 4096) : "";
     if (in.fault)
         return rc_fail(err, OMC_EFORMAT, "VALIDATE is broken: %s", in.fault);
     r = rc_served_plugin(server, kind, name, location, &plugin, err);
@@ -141,6 +142,7 @@ static int validate(rc_server *server, const rc_frame *f, omc_arena *arena, rc_b
     RC_ASSERT(plugin);
     ops = plugin->ops;
     rc_served_config(plugin, raw, arena, &config);
+    config.connector = connector;
     r = ops->validate ? ops->validate(&config, &why) : 0;
     rc_out_u32(out, r < 0);
     if (r < 0)

@@ -127,9 +127,15 @@ static int ctx_report(void *host, const omc_record *record, const omc_error *why
     return -got.code;
 }
 
+/* Any thread: not with the instance's buffer. */
 static void ctx_request_commit(void *host)
 {
-    rc_served_empty(host, RC_FRAME_REQUEST_COMMIT);
+    const rc_served *s = host;
+    rc_buf out = RC_BUF(RC_WIRE_HEAD);
+
+    rc_channel_begin(&out);
+    rc_server_send(s->server, s->number, RC_FRAME_REQUEST_COMMIT, 0, 0, &out);
+    rc_buf_release(&out);
 }
 
 static void ctx_retry_after(void *host, int64_t ms)

@@ -9,6 +9,7 @@
 #include "base/diag.h"
 #include "base/encode.h"
 #include "base/thread.h"
+#include "base/units.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -131,7 +132,10 @@ static void die(rc_session *s, const rc_error *why)
     s->state = RC_SESSION_DEAD;
     s->death_ns = now_ns();
     DL_FOREACH(s->all, ch)
-    rc_wake_set(&ch->wake);
+    {
+        rc_wake_set(&ch->wake);
+        rc_channel_due(ch);
+    }
     pthread_cond_broadcast(&s->cond);
     pthread_mutex_unlock(&s->mu);
 }
@@ -168,6 +172,25 @@ static int send_small(rc_session *s, unsigned type, uint32_t request, const char
     return rc_session_write(s, bytes, RC_WIRE_HEAD + len);
 }
 
+/* A process with its own heap and mappings has no rlimit that fits all run-times (Go and Node
+ * reserve address space they never use): what it really has is looked at with each heartbeat. */
+static void watch_memory(rc_session *s)
+{
+    int64_t resident = s->resident_max > 0 ? rc_process_resident(&s->process) : 0;
+    rc_error why = {0};
+    char used[24], most[24];
+
+    if (resident <= s->resident_max)
+        return;
+    (void)omc_fail(&why, OMC_ENOMEM, OMC_ERR_PROMPT,
+                   "%s had %s of memory, more than %s = %s allows, and was killed: raise the limit "
+                   "when the connector needs as much, else give it smaller batches "
+                   "(batch.bytes.max) or its run-time less heap",
+                   s->who, rc_format_size(resident, used), s->resident_key,
+                   rc_format_size(s->resident_max, most));
+    rc_session_kill(s, &why);
+}
+
 /* @return false when the host has missed too many. */
 static bool heartbeat(rc_session *s)
 {
@@ -177,6 +200,7 @@ static bool heartbeat(rc_session *s)
     if (now_ns() < s->ping_ns)
         return true;
     s->ping_ns = now_ns() + s->heartbeat_ms * 1000000;
+    watch_memory(s);
     pthread_mutex_lock(&s->mu);
     if (s->state != RC_SESSION_READY) {
         pthread_mutex_unlock(&s->mu);
@@ -360,6 +384,9 @@ static rc_session *session_new(const rc_session_config *config)
     s->heartbeat_ms = config->heartbeat_ms;
     s->shutdown_ms = config->shutdown_ms;
     s->idle_ms = config->idle_ms;
+    s->resident_max = config->process->resident_max;
+    if (config->process->resident_key)
+        s->resident_key = rc_strdup(config->process->resident_key);
     s->control.fd = -1;
     atomic_store(&s->refs, 1);
     rc_arena_init(&s->memory, 1024);
@@ -387,6 +414,7 @@ static void session_delete(rc_session *s)
     pthread_mutex_destroy(&s->write_mu);
     pthread_mutex_destroy(&s->mu);
     rc_arena_release(&s->memory);
+    free(s->resident_key);
     free(s->worker_id);
     free(s->who);
     free(s);

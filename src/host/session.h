@@ -76,6 +76,9 @@ typedef struct rc_channel_config {
     void (*upcall)(void *arg, const rc_frame *frame);
     /** Connectors: the frame came, on the session's thread; returns at once, calls nothing here. */
     void (*event)(void *arg, const rc_frame *frame);
+    /** While no call is open: a frame waits for `upcall`, or the session died. May be NULL.
+        @thread any; returns at once, calls nothing here. */
+    void (*due)(void *arg);
     void *arg;
 } rc_channel_config;
 

@@ -38,6 +38,7 @@ struct rc_channel {
     rc_channel_config config;
     rc_session *session;
     uint16_t instance;
+    bool calling;           /* [session->mu] a call is open: its thread looks at what comes */
     rc_wake wake;           /* set while there are frames, or the session is dead */
     rc_frame *inbox;        /* [session->mu] */
     size_t inbox_count;     /* [session->mu] */
@@ -60,6 +61,8 @@ struct rc_session {
     const rc_process_spec *spec; /* until open() returned */
     const omc_keyvalue *settings;
     int64_t start_timeout_ms, heartbeat_ms, shutdown_ms, idle_ms;
+    int64_t resident_max; /* 0 = no limit */
+    char *resident_key;
     atomic_int refs;
     pthread_t thread;
     rc_wake control; /* wakes the reader: closing, killed */
@@ -97,6 +100,8 @@ struct rc_session {
     int64_t start_deadline_ns, close_deadline_ns, idle_ns; /* idle_ns: since; 0 = is not */
 };
 
+/* channel.c: tells who uses the channel that it has to look, when no call of his does. Under mu. */
+void rc_channel_due(rc_channel *channel);
 /* session_read.c: takes what is in the socket. @return false at its end. @thread reader */
 bool rc_session_read(rc_session *s);
 /* channel.c: writes whole frames. Not under mu. 0 or -OMC_EIO. */

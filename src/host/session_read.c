@@ -300,6 +300,8 @@ static void take_instance(rc_session *s, rc_frame *f, const struct rule *rule)
         fault = "flood";
     else
         f = NULL;
+    if (ch && !f && !optional)
+        rc_channel_due(ch);
     pthread_mutex_unlock(&s->mu);
     if (fault)
         rc_session_fault(s, fault, "%s of instance %u", name, instance);

@@ -20,7 +20,6 @@ const char *rc_frame_name(unsigned type)
         [RC_FRAME_METRICS] = "METRICS",
         [RC_FRAME_SHUTDOWN] = "SHUTDOWN",
         [RC_FRAME_SCAN] = "SCAN",
-        [RC_FRAME_DESCRIBE] = "DESCRIBE",
         [RC_FRAME_VALIDATE] = "VALIDATE",
         [RC_FRAME_CONNECTOR_START] = "CONNECTOR_START",
         [RC_FRAME_TASK_CONFIGS] = "TASK_CONFIGS",

@@ -39,7 +39,8 @@ int rc_http_load(const rc_http **ret, omc_error *err)
         (void)open_library(i ? self : dirname(self), below[i], &library, &why);
     if (!library) {
         (void)rc_fail(err, OMC_ENOTFOUND,
-                      "calls to workers need rc_http.so and libcurl (Debian: libcurl4): %s", why.data);
+                      "calls to workers need rc_http.so and libcurl (Debian: libcurl4): %s",
+                      why.data);
         rc_buf_release(&why);
         return -OMC_ENOTFOUND;
     }

@@ -18,7 +18,7 @@
 #define RC_HTTP_TYPE_MAX 127
 
 typedef struct rc_http_request {
-    const char *method;         /**< "GET" */
+    const char *method; /**< "GET" */
     const char *url;
     const char *body;           /**< JSON, NUL-terminated, or NULL. */
     long timeout_ms;            /**< Of the whole call. */

@@ -47,9 +47,9 @@ static void mac_of(const rc_peer_key *key, const rc_peer_caller *from, const rc_
 
     (void)SHA256((const uint8_t *)(call->body.base ? call->body.base : ""), call->body.len, body);
     hex_of(body, sizeof body, body_hex);
-    text = rc_format("v1\n%s\n%s\n%s\n%s\n%016" PRIx64 "\n%" PRIu64 "\n%016" PRIx64 "\n",
-                     call->method, call->target, body_hex, from->name, from->incarnation,
-                     from->count, call->to);
+    text =
+        rc_format("v1\n%s\n%s\n%s\n%s\n%016" PRIx64 "\n%" PRIu64 "\n%016" PRIx64 "\n", call->method,
+                  call->target, body_hex, from->name, from->incarnation, from->count, call->to);
     RC_ASSERT(HMAC(EVP_sha256(), key->bytes, sizeof key->bytes, (const uint8_t *)text, strlen(text),
                    mac, &len) &&
               len == sizeof mac);

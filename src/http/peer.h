@@ -30,16 +30,16 @@ typedef struct rc_peer_key {
 void rc_peer_key_of(const char *secret, rc_peer_key *ret);
 
 typedef struct rc_peer_call {
-    const char *method;        /**< "POST" */
-    const char *target;        /**< Path and query as they are sent. */
+    const char *method; /**< "POST" */
+    const char *target; /**< Path and query as they are sent. */
     rc_slice body;
-    uint64_t to;               /**< Incarnation of the worker that is called. */
+    uint64_t to; /**< Incarnation of the worker that is called. */
 } rc_peer_call;
 
 typedef struct rc_peer_caller {
-    const char *name;      /**< At most RC_PEER_NAME_MAX bytes, no control characters. */
-    uint64_t incarnation;  /**< Of its process. */
-    uint64_t count;        /**< Larger for each call of this process; the first is 1. */
+    const char *name;     /**< At most RC_PEER_NAME_MAX bytes, no control characters. */
+    uint64_t incarnation; /**< Of its process. */
+    uint64_t count;       /**< Larger for each call of this process; the first is 1. */
 } rc_peer_caller;
 
 /** Writes the header's value. Pure. */

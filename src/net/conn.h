@@ -50,8 +50,8 @@ typedef struct rc_conn_config {
     rc_tls *tls;             /**< NULL = plain. Outlives the connection. */
     const char *server_name; /**< For TLS: name to check; NULL = host. */
     int64_t timeout_ms;      /**< For connecting, handshake included. */
-    /** TCP_USER_TIMEOUT: unacknowledged bytes break it, and so do unanswered keepalive probes, which
-     *  go out when it has been quiet for 3 s; 0 = system's, probes after 60 s. */
+    /** TCP_USER_TIMEOUT: unacknowledged bytes break it, and so do unanswered keepalive probes,
+     * which go out when it has been quiet for 3 s; 0 = system's, probes after 60 s. */
     int64_t user_timeout_ms;
 } rc_conn_config;
 

@@ -248,9 +248,10 @@ static int find_plugin(const setup *s, const words *w, unit *u)
         return 0;
     near = nearest(s, w, u->class_name);
     rc_problem_add(s->problems, false, full_key(s, w, u, "class"), u->class_name,
-                   "%s '%s': class '%s' is unknown%s%s%s; known %ss are: %s", w->one, u->name,
+                   "%s '%s': class '%s' is unknown%s%s%s; known %ss are: %s%s", w->one, u->name,
                    u->class_name, near ? ", did you mean '" : "", near ? near : "",
-                   near ? "'?" : "", w->one, known_names(s, w));
+                   near ? "'?" : "", w->one, known_names(s, w),
+                   near ? "" : rc_java_advice(u->class_name));
     return -OMC_EINVAL;
 }
 

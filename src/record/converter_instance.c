@@ -87,6 +87,15 @@ static int start(rc_converter *converter, const omc_plugin *plugin, bool is_key,
                : 0;
 }
 
+const char *rc_java_advice(const char *class_name)
+{
+    return strchr(class_name, '.')
+               ? ". If it is a class of Java, put its jar, and those it needs, into a folder of "
+                 "the worker's pluginPaths (docs/java-connectors.md), and see the list of plugins "
+                 "for files that were refused"
+               : "";
+}
+
 /** "value.converter." -> "value.converter", the key that names the class. */
 static int key_len(const char *prefix)
 {
@@ -107,8 +116,8 @@ int rc_converter_new(const rc_plugin_finder *finder, const char *class_name, boo
         return rc_fail(err, OMC_EINVAL,
                        "key '%.*s' = '%s': there is no such converter; built in are string, "
                        "bytes, json, int16, int32, int64, float32, float64 and the Java class "
-                       "names of these",
-                       key_len(prefix), prefix, class_name);
+                       "names of these%s",
+                       key_len(prefix), prefix, class_name, rc_java_advice(class_name));
     converter = rc_calloc(1, sizeof *converter);
     rc_arena_init(&converter->arena, 4096);
     converter->class_name = rc_strdup(class_name);

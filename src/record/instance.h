@@ -22,6 +22,10 @@ typedef struct rc_plugin_finder {
     void *arg;
 } rc_plugin_finder;
 
+/** What to do when the class of a converter, transform or predicate was not found; "" for names
+ *  that are no class of Java. Static text that begins with ". ". */
+const char *rc_java_advice(const char *class_name);
+
 typedef struct rc_converter rc_converter;
 
 /** @param class_name  E.g. "org.apache.rocketmq.connect.runtime.converter.record.StringConverter"

@@ -33,8 +33,8 @@ void api_explain(exchange *ex)
 
     if (!in_cluster(ex))
         return;
-    if (ex->item && (rc_parse_int64(omc_slice_str(ex->item), &task) < 0 || task < 0 ||
-                     task > INT32_MAX)) {
+    if (ex->item &&
+        (rc_parse_int64(omc_slice_str(ex->item), &task) < 0 || task < 0 || task > INT32_MAX)) {
         answer_error(ex, &ex->answer, 400, 0, "'%s' is no number of a task", ex->item);
         return;
     }

@@ -129,14 +129,14 @@ struct rc_rest {
     bool deadline_set;
     exchange *waiting;
     int64_t started_ms;
-    int64_t answered[600]; /**< Requests by status code. */
+    int64_t answered[600];   /**< Requests by status code. */
     rc_rest_cluster cluster; /**< owner NULL: none. Loop's thread. */
     rc_peer_guard *peers;
     const struct rc_http *http; /**< NULL until the first call. */
     atomic_int forwards;        /**< Calls to other workers under way. */
     _Atomic uint64_t calls;     /**< Made so far. */
-    pthread_mutex_t mu;    /**< Guards the rest. */
-    exchange *done;        /**< Replies to hand over, newest first. */
+    pthread_mutex_t mu;         /**< Guards the rest. */
+    exchange *done;             /**< Replies to hand over, newest first. */
     bool posted;
     bool stopped;
 };

@@ -53,7 +53,8 @@ bool forward_admit(exchange *ex, const char *value)
 {
     rc_rest *rest = ex->rest;
     const rc_peer_call call = {method_name(ex->method), ex->uri,
-                               omc_slice_of(ex->body.data, ex->body.len), rest->cluster.incarnation};
+                               omc_slice_of(ex->body.data, ex->body.len),
+                               rest->cluster.incarnation};
     rc_peer_caller from;
     rc_error err = {0};
 
@@ -90,12 +91,12 @@ static int call_peer(const forwarding *f, rc_http_answer *ret, rc_error *err)
                                omc_slice_of(ex->body.data, ex->body.len), f->peer.incarnation};
     const rc_peer_caller from = {f->cluster.name, f->cluster.incarnation,
                                  atomic_fetch_add(f->count, 1) + 1};
-    RC_AUTO_FREE char *url = rc_format("%.*s%s", (int)(len && f->peer.url[len - 1] == '/' ? len - 1
-                                                                                          : len),
-                                       f->peer.url, ex->uri);
+    RC_AUTO_FREE char *url =
+        rc_format("%.*s%s", (int)(len && f->peer.url[len - 1] == '/' ? len - 1 : len), f->peer.url,
+                  ex->uri);
     char header[sizeof RC_PEER_HEADER + 2 + RC_PEER_VALUE_MAX] = RC_PEER_HEADER ": ";
-    const char *match = ex->if_match ? rc_arena_format(&ex->arena.pub, "If-Match: %s", ex->if_match)
-                                     : NULL;
+    const char *match =
+        ex->if_match ? rc_arena_format(&ex->arena.pub, "If-Match: %s", ex->if_match) : NULL;
     const char *const headers[] = {header, match, NULL};
     const rc_http_request request = {call.method, url, ex->body.len ? ex->body.data : NULL,
                                      (long)RC_MAX(left_ms(f), 1), headers};
@@ -108,7 +109,7 @@ static const char *unit_text(const forwarding *f)
 {
     return f->task < 0 ? rc_arena_format(&f->ex->arena.pub, "connector '%s'", f->connector)
                        : rc_arena_format(&f->ex->arena.pub, "task %d of connector '%s'", f->task,
-                                    f->connector);
+                                         f->connector);
 }
 
 static void pause_a_little(const forwarding *f)
@@ -123,8 +124,7 @@ static void pause_a_little(const forwarding *f)
 static void pass_on(exchange *ex, const rc_http_answer *got)
 {
     ex->reply.status = (unsigned)got->status;
-    ex->reply.type =
-        got->type[0] ? omc_copy(&ex->arena.pub, got->type, strlen(got->type)) : NULL;
+    ex->reply.type = got->type[0] ? omc_copy(&ex->arena.pub, got->type, strlen(got->type)) : NULL;
     rc_buf_add(&ex->reply.body, got->body, got->len);
 }
 
@@ -135,8 +135,8 @@ static bool try_peer(forwarding *f, rc_error *err)
     bool answered;
 
     if (call_peer(f, &got, err) < 0) {
-        (void)rc_wrap(err, 0, "%s is run by worker '%s' at %s, which does not answer",
-                      unit_text(f), f->peer.name, f->peer.url);
+        (void)rc_wrap(err, 0, "%s is run by worker '%s' at %s, which does not answer", unit_text(f),
+                      f->peer.name, f->peer.url);
         return false;
     }
     answered = got.status != MISDIRECTED;

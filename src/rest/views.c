@@ -162,9 +162,8 @@ json_t *view_kafka_task(const rc_task_view *task, const char *worker_id)
 
 json_t *view_kafka_status(const rc_connector_view *c, const char *worker_id)
 {
-    json_t *connector =
-        json_pack("{s:s,s:o}", "state", rc_state_name(c->state), "worker_id",
-                  view_worker(c->worker, worker_id));
+    json_t *connector = json_pack("{s:s,s:o}", "state", rc_state_name(c->state), "worker_id",
+                                  view_worker(c->worker, worker_id));
     json_t *tasks = json_array();
 
     add_story(connector, c->trace, c->since_ms, 0);

@@ -42,10 +42,15 @@ struct rmq_pinned {
     bool is_up, ended, closing;
     rc_error why; /* ended */
     int holds;    /* what calls back yet: the route, the remote */
+    void (*closed)(void *arg);
+    void *closed_arg;
 };
 
 static void maybe_free(rmq_pinned *p)
 {
+    void (*closed)(void *arg) = p->closed;
+    void *arg = p->closed_arg;
+
     if (p->holds > 0)
         return;
     rc_loop_timer_free(p->timer);
@@ -55,6 +60,7 @@ static void maybe_free(rmq_pinned *p)
     free((void *)(uintptr_t)p->config.group);
     free((void *)(uintptr_t)p->config.member);
     free(p);
+    closed(arg);
 }
 
 static void on_closed(void *arg)
@@ -350,12 +356,19 @@ void rmq_pinned_append(rmq_pinned *p, rc_slice body, rmq_pinned_append_fn *done,
     rc_buf_add(&a->body, body.base, body.len);
     a->done.append = done;
     {
-        const rmq_field fields[] = {
-            FIELD("a", group),          FIELD("b", p->wire), FIELD("c", "TBW102"),
-            FIELD("d", "4"),            FIELD("e", p->queue_text), FIELD("f", "0"),
-            FIELD("g", born),           FIELD("h", "0"),     FIELD("i", properties),
-            FIELD("j", "0"),            FIELD("k", "false"), FIELD("m", "false"),
-            FIELD("n", p->config.broker)};
+        const rmq_field fields[] = {FIELD("a", group),
+                                    FIELD("b", p->wire),
+                                    FIELD("c", "TBW102"),
+                                    FIELD("d", "4"),
+                                    FIELD("e", p->queue_text),
+                                    FIELD("f", "0"),
+                                    FIELD("g", born),
+                                    FIELD("h", "0"),
+                                    FIELD("i", properties),
+                                    FIELD("j", "0"),
+                                    FIELD("k", "false"),
+                                    FIELD("m", "false"),
+                                    FIELD("n", p->config.broker)};
 
         ask(a, fields, RC_COUNT(fields), p->config.timeout_ms);
     }
@@ -380,7 +393,8 @@ static void on_members(asking *a, const rmq_reply *reply)
     }
     list = json_object_get(body, "consumerIdList");
     names = rc_calloc(json_array_size(list) + 1, sizeof *names);
-    json_array_foreach(list, i, name) {
+    json_array_foreach(list, i, name)
+    {
         if (json_is_string(name))
             names[count++] = json_string_value(name);
     }
@@ -393,8 +407,7 @@ void rmq_pinned_members(rmq_pinned *p, const char *group, rmq_pinned_members_fn 
 {
     asking *a = asking_new(p, RMQ_GET_CONSUMER_LIST_BY_GROUP, on_members, arg);
     char out[256];
-    const char *wire =
-        group ? rmq_client_wire_name(p->config.client, group, out) : p->wire_group;
+    const char *wire = group ? rmq_client_wire_name(p->config.client, group, out) : p->wire_group;
     const rmq_field fields[] = {FIELD("consumerGroup", wire), FIELD("bname", p->config.broker)};
 
     RC_ASSERT(group || p->config.group);
@@ -408,12 +421,11 @@ static void put_beat(const rmq_pinned *p, rc_buf *out)
     json_t *all = json_pack(
         "{s:s, s:i, s:b, s:[], s:[{s:s, s:s, s:s, s:s, s:b, s:[{s:s, s:s, s:s, s:[], s:[], s:I, "
         "s:b}]}]}",
-        "clientID", p->config.member, "heartbeatFingerprint", 0, "withoutSub", 0,
-        "producerDataSet", "consumerDataSet", "groupName", p->wire_group, "consumeType",
-        "CONSUME_PASSIVELY", "messageModel", "CLUSTERING", "consumeFromWhere",
-        "CONSUME_FROM_LAST_OFFSET", "unitMode", 0, "subscriptionDataSet", "topic", p->wire,
-        "subString", "*", "expressionType", "TAG", "tagsSet", "codeSet", "subVersion",
-        (json_int_t)1, "classFilterMode", 0);
+        "clientID", p->config.member, "heartbeatFingerprint", 0, "withoutSub", 0, "producerDataSet",
+        "consumerDataSet", "groupName", p->wire_group, "consumeType", "CONSUME_PASSIVELY",
+        "messageModel", "CLUSTERING", "consumeFromWhere", "CONSUME_FROM_LAST_OFFSET", "unitMode", 0,
+        "subscriptionDataSet", "topic", p->wire, "subString", "*", "expressionType", "TAG",
+        "tagsSet", "codeSet", "subVersion", (json_int_t)1, "classFilterMode", 0);
     char *text = json_dumps(all, JSON_COMPACT);
 
     RC_ASSERT(text);
@@ -560,21 +572,29 @@ rmq_pinned *rmq_pinned_open(const rmq_pinned_config *config)
     return p;
 }
 
-void rmq_pinned_close(rmq_pinned *p)
+/* `closed` comes from the loop, not from inside the call. */
+static void on_no_remote(void *arg)
+{
+    on_closed(arg);
+}
+
+void rmq_pinned_close(rmq_pinned *p, void (*closed)(void *arg), void *arg)
 {
     asking *a;
 
-    if (!p)
-        return;
     RC_ASSERT(!p->closing);
     p->closing = true;
+    p->closed = closed;
+    p->closed_arg = arg;
     rc_loop_timer_set(p->timer, -1);
     while ((a = p->askings)) {
         DL_DELETE(p->askings, a);
         a->pinned = NULL;
     }
-    if (p->remote)
+    if (p->remote) {
         rmq_remote_close(p->remote, on_closed, p);
-    else
-        maybe_free(p);
+    } else {
+        p->holds++;
+        rmq_client_post(p->config.client, on_no_remote, p);
+    }
 }

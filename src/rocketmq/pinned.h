@@ -38,8 +38,9 @@ typedef struct rmq_pinned_config {
 } rmq_pinned_config;
 
 rmq_pinned *rmq_pinned_open(const rmq_pinned_config *config);
-/** Ends everything without further callbacks; the memory goes when the socket has. NULL is allowed. */
-void rmq_pinned_close(rmq_pinned *pinned);
+/** Ends everything; there are no further callbacks but `closed`, once, when nothing of it is left:
+ * the client must not be closed before. */
+void rmq_pinned_close(rmq_pinned *pinned, void (*closed)(void *arg), void *arg);
 
 typedef enum rmq_pinned_read_result {
     RMQ_PINNED_RECORDS = 1, /**< `count` bodies from `first` on. */

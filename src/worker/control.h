@@ -145,11 +145,11 @@ typedef enum rc_op_kind {
     RC_OP_TASK_ENDED,
     RC_OP_RECONFIGURE,
     RC_OP_RAISE,
-    RC_OP_STORED,       /* a write to the store was answered */
+    RC_OP_STORED,        /* a write to the store was answered */
     RC_OP_STORE_CHANGED, /* another worker has written to it */
-    RC_OP_ORDER,        /* ruled, as the others below */
-    RC_OP_RECORD,       /* a task record has changed */
-    RC_OP_PUBLISHED     /* a record of ours is durable, or is not */
+    RC_OP_ORDER,         /* ruled, as the others below */
+    RC_OP_RECORD,        /* a task record has changed */
+    RC_OP_PUBLISHED      /* a record of ours is durable, or is not */
 } rc_op_kind;
 
 typedef struct rc_op {

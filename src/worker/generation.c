@@ -38,6 +38,7 @@ static int check_config(rc_call *call, omc_arena *arena, rc_connector_plan *plan
     config->size = sizeof *config;
     config->raw = plan->config;
     config->plugin = plan->plugin;
+    config->connector = call->connector;
     if (rc_connector_tables(plan->plugin, tables) == 2) {
         rc_problems_init(&ignored, arena);
         structs[1] = omc_alloc0(arena, RC_MAX(tables[1].options_size, (size_t)1));
@@ -58,7 +59,7 @@ static int check_config(rc_call *call, omc_arena *arena, rc_connector_plan *plan
 void rc_generation_check(rc_call *call)
 {
     rc_connector_plan plan = {0};
-    omc_config config;
+    omc_config config = {0};
 
     call->result = check_config(call, &call->arena.pub, &plan, &config);
     call->plugin = plan.plugin;

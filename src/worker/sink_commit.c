@@ -115,19 +115,22 @@ static int fenced(rc_sink *s, rc_error *err)
     return 0;
 }
 
-/* Commits when there is something to. A failure that may pass is counted and tried again later. */
+/* Commits when there is something to, or the sink asks. A failure that may pass is counted and
+ * tried again later. */
 int rc_sink_commit(rc_sink *s, rc_error *err)
 {
     rc_task *task = s->task;
     int64_t begin = rc_mono_ns(task->clock);
+    bool asked = atomic_exchange(&s->commit_asked, false);
     int r;
 
-    s->commit_asked = false;
     s->fenced = false;
-    if (!s->dirty || s->letters_lost)
+    if ((!s->dirty && !asked) || s->letters_lost)
         return 0;
-    if (rc_fence_check(task->fence) != RC_FENCE_OPEN)
+    if (rc_fence_check(task->fence) != RC_FENCE_OPEN) {
+        atomic_store(&s->commit_asked, asked);
         return fenced(s, err);
+    }
     s->fence_ms = 0;
     r = try_commit(s, err);
     if (task->gone)
@@ -164,10 +167,10 @@ int64_t rc_sink_commit_due(const rc_sink *s, bool idle)
 {
     int64_t due = s->dirty_ns + s->task->plan.options.commit_interval_ms * 1000000;
 
+    if (atomic_load(&s->commit_asked))
+        return 0;
     if (!s->dirty)
         return s->look_ns;
-    if (s->commit_asked)
-        return 0;
     if (idle)
         due = RC_MIN(due, s->put_ns + IDLE_COMMIT_NS);
     return RC_MAX(due, s->wait_ns);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a sink plugin may ask of its host: pause, resume, reset offsets, assignment, report. All on
- * the thread of the task, from inside a call. */
+/* What a sink plugin may ask of its host: pause, resume, reset offsets, assignment, report. All but
+ * the request for a commit on the thread of the task, from inside a call. */
 #include "worker/sink_loop.h"
 
 static rc_sink_queue *find_queue(rc_sink *s, const omc_queue *queue)
@@ -121,9 +121,13 @@ static int ctx_report(void *host, const omc_record *record, const omc_error *why
     return r;
 }
 
+/* Any thread. */
 static void ctx_request_commit(void *host)
 {
-    sink_of(host)->commit_asked = true;
+    rc_task *task = host;
+
+    atomic_store(&sink_of(host)->commit_asked, true);
+    rc_wake_set(&task->wake); /* it may be waiting for messages, with nothing to commit */
 }
 
 static void ctx_retry_after(void *host, int64_t ms)

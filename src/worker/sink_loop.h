@@ -5,6 +5,8 @@
 
 #include "worker/task_internal.h"
 
+#include <stdatomic.h>
+
 /* In message_of: the record was reported in an earlier try of the same put. */
 #define RC_SINK_REPORTED (UINT32_C(1) << 31)
 
@@ -46,8 +48,8 @@ typedef struct rc_sink {
     int64_t wait_ns;  /* the sink held offsets back: not before this */
     bool fenced;      /* the last commit was not made: not now */
     int64_t fence_ms; /* the last pause because of that */
-    bool commit_asked;      /* by the sink: the next commit is due at once */
-    int64_t retry_after_ms; /* the sink's wish for the call that fails now; 0 = none */
+    atomic_bool commit_asked; /* by the sink, from any thread: the next commit is due at once */
+    int64_t retry_after_ms;   /* the sink's wish for the call that fails now; 0 = none */
     rc_attempt commit_attempt;
     bool started, opened;
     size_t moved;    /* bytes since the last trim */

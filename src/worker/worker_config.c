@@ -177,8 +177,9 @@ static const omc_option rows[] = {
           "Deaths of a host within 5 minutes after which its tasks stay FAILED until the connector is "
           "restarted; -1 = no limit."),
     RANGE("host.memory.max", SIZE, "0", host_memory_max, 0, 1LL << 40,
-          "Address space a host of native connectors may use; an idle one takes about 150MiB. 0 = no "
-          "limit."),
+          "Memory one host may have; 0 = no limit. Native connectors: address space, of which an idle "
+          "host takes about 150MiB. Java and other languages: memory in RAM, looked at with every "
+          "heartbeat; a connector.json may set its own. A host with more is killed and started again."),
     OPTION("host.java", STRING, NULL, host_java,
            "Program that runs Java connectors. Default: the one of JAVA_HOME, else java in PATH."),
     OPTION("host.java.jar", STRING, NULL, host_java_jar,

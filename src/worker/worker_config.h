@@ -43,16 +43,16 @@ typedef struct rc_worker_config {
     const char *cluster_secret;
     const char *rest_advertised_url;
     int64_t session_timeout_ms, suspend_ms;
-    const char *status_topic;       /**< connectStatusTopic */
-    int64_t request_timeout_ms;     /**< operationTimeout, 3,000 */
-    bool auto_create_topics;        /**< autoCreateTopicEnable, true */
-    int64_t commit_interval_ms;     /**< offsetCommitIntervalMsConfig, 1,000 */
-    int64_t start_timeout_ms;       /**< maxStartTimeoutMills, 180,000 */
-    int64_t stop_timeout_ms;        /**< maxStopTimeoutMills, 60,000: then STUCK */
-    int64_t restart_delay_ms;       /**< task.restart.delay, 1s: first back-off, doubled */
-    int64_t restart_delay_max_ms;   /**< task.restart.delay.max, 1m */
-    int64_t restart_max;       /**< task.restart.max, in a row without progress; -1 = no limit */
-    int64_t pending_bytes_max; /**< task.pending.bytes.max; 16MiB embedded, 8MiB RocketMQ */
+    const char *status_topic;     /**< connectStatusTopic */
+    int64_t request_timeout_ms;   /**< operationTimeout, 3,000 */
+    bool auto_create_topics;      /**< autoCreateTopicEnable, true */
+    int64_t commit_interval_ms;   /**< offsetCommitIntervalMsConfig, 1,000 */
+    int64_t start_timeout_ms;     /**< maxStartTimeoutMills, 180,000 */
+    int64_t stop_timeout_ms;      /**< maxStopTimeoutMills, 60,000: then STUCK */
+    int64_t restart_delay_ms;     /**< task.restart.delay, 1s: first back-off, doubled */
+    int64_t restart_delay_max_ms; /**< task.restart.delay.max, 1m */
+    int64_t restart_max;          /**< task.restart.max, in a row without progress; -1 = no limit */
+    int64_t pending_bytes_max;    /**< task.pending.bytes.max; 16MiB embedded, 8MiB RocketMQ */
     int64_t host_start_timeout_ms; /**< host.start.timeout, 30s */
     int64_t host_scan_timeout_ms;  /**< host.scan.timeout, 120s */
     int64_t host_call_timeout_ms;  /**< host.call.timeout, 300s */

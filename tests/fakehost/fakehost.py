@@ -6,7 +6,7 @@ Its source `fake.Source` gives `count` records "<prefix>1" ..., at most `rate` a
 `fake.Sink` appends values to `file`. Key `fault` of a connector says what goes wrong, `fault.at`
 after which record, `fault.once` = a file that, once there, keeps the fault from happening again.
 
-Faults of the process: exit, segv, deaf (no PONG), flood (endless lines), oom (heap), silent (a call
+Faults of the process: exit, segv, deaf (no PONG), flood (endless lines), hog (192 MiB), silent (a call
 that does not return: start, put, poll, stop by `fault.call`). Faults of the protocol, by the names
 of the document: frame-too-long, unknown-schema, credit-exceeded, unexpected-reply, too-deep,
 truncated, wrong-sequence, unknown-frame, unknown-instance, wrong-kind, bad-reference; greedy (a batch
@@ -237,7 +237,7 @@ class Instance(threading.Thread):
             self.crash()
 
     def crash(self):
-        fault = self.fault("exit", "segv", "deaf", "flood", "oom")
+        fault = self.fault("exit", "segv", "deaf", "flood", "hog")
         if fault == "exit":
             sys.stderr.write("going away\n")
             sys.stderr.flush()
@@ -246,13 +246,8 @@ class Instance(threading.Thread):
             os.kill(os.getpid(), signal.SIGSEGV)
         elif fault == "deaf":
             Host.deaf = True
-        elif fault == "oom":
-            try:
-                hog = []
-                while True:
-                    hog.append(bytearray(64 << 20))
-            except MemoryError:
-                os._exit(3)
+        elif fault == "hog":
+            Host.hoard = b"x" * (192 << 20)
         elif fault == "flood":
             threading.Thread(target=flood, daemon=True).start()
 
@@ -407,7 +402,7 @@ class Instance(threading.Thread):
         self.silent("start")
         self.reply(TASK_START, self.request)
         out = open(self.config["file"], "ab")
-        put_records, failed = 0, False
+        put_records, expected = 0, 1
         while True:
             kind, _, _, request, payload = self.next()
             r = Reader(payload)
@@ -415,6 +410,7 @@ class Instance(threading.Thread):
                 return
             if kind == PUT:
                 number = r.num("Q")
+                assert number == expected, f"put {number} instead of {expected}"
                 values = r.records()
                 if put_records >= int(self.config.get("fault.at", "0")):
                     self.silent("put")
@@ -425,6 +421,7 @@ class Instance(threading.Thread):
                 values = self.report(number, values)
                 out.write(b"".join(v.encode() + b"\n" for v in values))
                 put_records += len(values)
+                expected += 1
                 self.call = None
                 self.reply(PUT, request)
             elif kind == PRECOMMIT:
@@ -564,9 +561,13 @@ class Host:
     def validate(wire, request, payload):
         r = Reader(payload)
         r.num("B"), r.text(), r.text()
-        bad = r.pairs().get("bad")
-        problems = num("I", 1) + b"\0" + text("bad") + text(bad) + text("is no good: " + bad) \
-            if bad else num("I", 0)
+        config = r.pairs()
+        bad, name, found = config.get("bad"), r.text(), []
+        if bad:
+            found.append(("bad", bad, "is no good: " + bad))
+        if config.get("named", name) != name:
+            found.append(("named", config["named"], "the connector is " + name))
+        problems = num("I", len(found)) + b"".join(b"\0" + b"".join(map(text, p)) for p in found)
         wire.send(VALIDATE, 0, request, problems, REPLY)
 
 

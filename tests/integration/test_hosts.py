@@ -6,6 +6,7 @@ tests/fakehost/fakehost.py is written from docs/host-protocol.md alone and goes 
 import json
 import os
 import pathlib
+import re
 import signal
 
 import pytest
@@ -15,8 +16,8 @@ TEMPLATE = BUILD / "connectors/template.so"
 TROUBLE = BUILD / "tests/plugins/trouble.so"
 FAKE = ROOT / "tests/fakehost/fakehost.py"
 QUICK = {"task.restart.delay": "20ms", "task.restart.delay.max": "200ms", "host.heartbeat": "300ms",
-         "host.call.timeout": "600ms", "host.stop.timeout": "600ms", "maxStartTimeoutMills": "5s",
-         "host.start.timeout": "5s", "host.idle.timeout": "300ms"}
+         "host.stop.timeout": "600ms", "maxStartTimeoutMills": "20s",
+         "host.start.timeout": "20s", "host.idle.timeout": "300ms"}
 
 
 def manifest(folder, *words, **more):
@@ -179,6 +180,27 @@ def test_connectors_of_a_group_share_a_host(make_worker, tmp_path):
     wait_until("no host", lambda: not children(worker))
 
 
+def test_a_finished_source_keeps_no_process(make_worker, tmp_path):
+    worker = make_worker(pluginPaths=TEMPLATE, **QUICK).start()
+    out = tmp_path / "out.txt"
+    for name in ("one", "two"):
+        assert worker.create(name, connector__class="template-source", connect__topicname="t",
+                             count="100", isolation="process", host__group="g").status == 200
+    file_sink(worker, out)
+    for name in ("one", "two"):
+        worker.wait_state(name, "FINISHED", "FINISHED")
+    wait_until("200 lines", lambda: len(lines(out)) == 200)
+    wait_until("no host", lambda: not children(worker))
+    started = worker.said.count("host of 'group g': started")
+    # A task that is started again gets one, with its connector, and finds nothing new.
+    assert worker.request("POST", "/api/v1/connectors/one/tasks/0/restart").status < 300
+    wait_until("a host", lambda: worker.said.count("host of 'group g': started") > started)
+    worker.wait_state("one", "FINISHED", "FINISHED")
+    wait_until("no host", lambda: not children(worker))
+    assert len(lines(out)) == 200
+    assert worker.stop() == 0
+
+
 # ---- a host of strangers ----
 
 def test_a_foreign_source_and_sink_move_records(fake, tmp_path):
@@ -202,6 +224,8 @@ def test_a_foreign_configuration_is_checked_by_its_plugin(fake):
     answer = fake.create("x", connector__class="fake.Source", connect__topicname="t", bad="wrong")
     assert answer.status == 400
     assert "bad: is no good: wrong" in answer.text
+    answer = fake.create("x", connector__class="fake.Source", connect__topicname="t", named="y")
+    assert answer.status == 400 and "named: the connector is x" in answer.text
 
 
 def test_a_refused_record_takes_the_way_of_errors(fake, tmp_path):
@@ -247,6 +271,13 @@ def test_transforms_predicates_and_converters_run_in_hosts(fake, tmp_path):
     file_sink(fake, out, value__converter="fake.Shout")
     wait_until("19 lines", lambda: len(lines(out)) == 19)
     assert lines(out) == expected
+
+
+def test_a_java_converter_without_its_jar_is_told_where_to_put_it(fake):
+    answer = fake.create("x", connector__class="fake.Source", connect__topicname="t",
+                         value__converter="io.confluent.connect.avro.AvroConverter")
+    assert answer.status == 400 and "there is no such converter" in answer.text
+    assert "put its jar" in answer.text and "pluginPaths" in answer.text
 
 
 def test_a_component_that_cannot_start_says_why(fake):
@@ -295,7 +326,7 @@ def test_a_protocol_bug_is_named_and_nothing_is_lost(fake, tmp_path, bug):
 ])
 def test_a_source_that_breaks_down_goes_on(make_worker, tmp_path, fault, call, words):
     worker = make_worker(pluginPaths=manifest(tmp_path),
-                         **{**QUICK, "maxStartTimeoutMills": "1s"}).start()
+                         **{**QUICK, "maxStartTimeoutMills": "4s"}).start()
     out = tmp_path / "out.txt"
     fake_source(worker, count=1000, rate=10, fault=fault, fault__call=call, fault__at=500,
                 fault__once=tmp_path / "once", bounded="false")
@@ -305,6 +336,21 @@ def test_a_source_that_breaks_down_goes_on(make_worker, tmp_path, fault, call, w
     wait_until(words, lambda: words in worker.said)
     worker.wait_state("source", "RUNNING")
     assert lives(worker)
+
+
+@pytest.mark.parametrize("own, key", [("128MiB", "memory.max of "), (None, "host.memory.max")])
+def test_a_host_with_more_memory_than_allowed_is_named_and_replaced(make_worker, tmp_path, own, key):
+    plugins = manifest(tmp_path, **({"memory.max": own} if own else {}))
+    worker = make_worker(pluginPaths=plugins, **QUICK,
+                         **{"host.memory.max": "0" if own else "128MiB"}).start()
+    out = tmp_path / "out.txt"
+    fake_source(worker, count=1000, rate=10, fault="hog", fault__call="poll", fault__at=500,
+                fault__once=tmp_path / "once", bounded="false")
+    file_sink(worker, out)
+    wait_until("the reason", lambda: "of memory, more than " + key in worker.said)
+    assert "= 128 MiB allows, and was killed: raise the limit" in worker.said
+    wait_until("1000 lines", lambda: len(lines(out)) == 1000)
+    assert lines(out) == numbers(1000)
 
 
 def test_a_poll_that_never_returns_ends_only_when_that_is_asked_for(make_worker, tmp_path):
@@ -322,12 +368,29 @@ def test_a_poll_that_never_returns_ends_only_when_that_is_asked_for(make_worker,
     ("silent", "'put' of sink-0 did not return within 600 ms"),
     ("segv", "killed by signal 11 (SIGSEGV)"),
 ])
-def test_a_sink_that_breaks_down_goes_on(fake, tmp_path, fault, words):
+def test_a_sink_that_breaks_down_goes_on(make_worker, tmp_path, fault, words):
+    limit = {"host.call.timeout": "600ms"} if fault == "silent" else {}
+    worker = make_worker(pluginPaths=manifest(tmp_path), **QUICK, **limit).start()
     out = tmp_path / "out.txt"
-    fake_source(fake, count=1000)
-    fake_sink(fake, out, fault=fault, fault__call="put", fault__once=tmp_path / "once")
+    fake_source(worker, count=1000)
+    fake_sink(worker, out, fault=fault, fault__call="put", fault__once=tmp_path / "once")
     wait_until("1000 lines", lambda: set(lines(out)) == set(numbers(1000)))
-    assert words in fake.said
+    assert words in worker.said
+
+
+def test_the_host_of_a_sink_without_records_is_replaced_at_once(fake, tmp_path):
+    out = tmp_path / "out.txt"
+    fake_sink(fake, out)
+    fake.wait_state("sink", "RUNNING")
+    wait_until("the sink's host alone", lambda: len(children(fake)) == 1)
+    first = children(fake)
+    os.kill(first[0], signal.SIGKILL)
+    wait_until("another host", lambda: children(fake) not in (first, []))
+    fake.wait_state("sink", "RUNNING")
+    assert "killed by signal 9 (SIGKILL)" in fake.said
+    assert re.search(r'task_restarts_total{connector="sink",.*} 1$', fake.get("/metrics").text, re.M)
+    fake_source(fake, count=10)
+    wait_until("10 lines", lambda: lines(out) == numbers(10))
 
 
 def test_a_stop_that_never_returns_costs_the_host_and_nothing_else(fake, tmp_path):
@@ -342,7 +405,7 @@ def test_a_stop_that_never_returns_costs_the_host_and_nothing_else(fake, tmp_pat
 def test_a_task_can_be_stopped_while_a_put_hangs(make_worker, tmp_path):
     worker = make_worker(pluginPaths=manifest(tmp_path),
                          **{**QUICK, "host.call.timeout": "1h"}).start()
-    fake_source(worker, count=10)
+    fake_source(worker, count=10, bounded="false")
     marker = tmp_path / "hangs"
     fake_sink(worker, tmp_path / "out.txt", fault="silent", fault__call="put", fault__once=marker)
     wait_until("the put", marker.exists)
@@ -380,13 +443,14 @@ def test_a_host_that_keeps_dying_is_left_alone_until_the_connector_is_restarted(
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("mode, words", [
-    ("mute", "did not say HELLO within 500 ms"),
-    ("no-hello", "protocol error: no-hello"),
-    ("old", "it speaks versions 9 to 9, this worker 1"),
+@pytest.mark.parametrize("mode, within, words", [
+    ("mute", "500ms", "did not say HELLO within 500 ms"),
+    ("no-hello", "20s", "protocol error: no-hello"),
+    ("old", "20s", "it speaks versions 9 to 9, this worker 1"),
 ])
-def test_a_host_that_never_gets_going_is_refused_with_the_reason(make_worker, tmp_path, mode, words):
-    worker = make_worker(pluginPaths=manifest(tmp_path, mode), **{**QUICK, "host.start.timeout": "500ms"})
+def test_a_host_that_never_gets_going_is_refused_with_the_reason(make_worker, tmp_path, mode, within,
+                                                                 words):
+    worker = make_worker(pluginPaths=manifest(tmp_path, mode), **{**QUICK, "host.start.timeout": within})
     worker.start()
     refused = worker.get("/api/v1/connector-plugins?refused=true")
     assert words in refused.text
@@ -399,6 +463,8 @@ def test_a_host_that_never_gets_going_is_refused_with_the_reason(make_worker, tm
     ('{"command": ["/nowhere/host"]}', "the host '/nowhere/host' cannot be run"),
     ('{"command": ["true"], "protocol": [2]}', "'protocol' must name version 1"),
     ('{"command": ["true"]}', "ended before it said HELLO: exit status 0"),
+    ('{"command": ["x"], "memory.max": "much"}', "'memory.max' is 'much', which is no size"),
+    ('{"command": ["x"], "memory.max": 5}', "'memory.max' is no string, which is no size"),
     ('{"command": ["x"], "plugins": [{"kind": "both", "class": "a.B"}]}', "a 'kind': source, sink"),
 ])
 def test_a_wrong_manifest_is_refused_with_the_reason(make_worker, tmp_path, text, words):

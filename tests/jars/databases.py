@@ -19,10 +19,13 @@ CHUNK = 0.004     # of the rows are inserted by one step of the load
 
 class Changes:
     """What the events of table items (id, v, body) tell: which versions of a row were seen. body is
-    the MD5 of `id:v`; a change makes v one more."""
+    the MD5 of `id:v`; a change makes v one more. position(source) is where in the database's log
+    the `source` of an event stands."""
 
-    def __init__(self, count):
+    def __init__(self, count, position):
         self.count = count
+        self.position = position
+        self.snapshot = None            # where the last snapshot stands
         size = count + 2
         self.seen = bytearray(size)     # a bit for each version
         self.read = bytearray(size)     # 1 + the highest version that a snapshot has shown
@@ -48,6 +51,8 @@ class Changes:
         self.seen[number] |= 1 << v
         if event["op"] == "r":
             self.read[number] = max(self.read[number], v + 1)
+            at = self.position(event["source"])
+            self.snapshot = at if self.snapshot is None else max(self.snapshot, at)
 
     @property
     def share(self):
@@ -58,29 +63,38 @@ class Changes:
         """Whether the row has come that is inserted last."""
         return self.seen[self.count + 1] != 0
 
-    def compare(self, table):
-        """Lost and wrong, by the table as {id: v}: every version from the one that the snapshot has
-        shown to the present one, and every delete."""
-        lost = wrong = 0
+    def compare(self, table, deletes):
+        """(lost, wrong, gone), by the table as {id: v} and the deletes as {id: (v, where in the log
+        of the database before)}: every version from the one that the snapshot has shown to the last
+        one, and every delete. A snapshot that a kill has cut off is taken again: what was deleted
+        in between is in no log that the connector reads, and gone."""
+        lost = wrong = gone = 0
         for number in range(1, self.count + 1):
             v, seen = table.get(number), self.seen[number]
-            if v is None:  # what came and went before the snapshot may be unknown
-                lost += bool(seen) and not self.deleted[number]
-                continue
+            if v is None:
+                v, at = deletes[number]
+                if at < self.snapshot:
+                    gone += not self.deleted[number]
+                    continue
+                lost += not self.deleted[number]
+            else:
+                wrong += self.deleted[number]
             low = max(self.read[number] - 1, 0)
             want = (1 << v + 1) - (1 << low)
             lost += bin(want & ~seen).count("1")
-            wrong += seen >> v + 1 != 0 or self.deleted[number]
-        return lost, wrong
+            wrong += seen >> v + 1 != 0
+        return lost, wrong, gone
 
 
 class Load(threading.Thread):
-    """Inserts the rest of the rows, and changes and deletes some, while the connector works."""
+    """Inserts the rest of the rows, and changes and deletes some, while the connector works; keeps
+    what it has deleted, see Changes.compare()."""
 
     def __init__(self, database, count, rng, insert):
         super().__init__(daemon=True)
         self.database, self.count, self.rng, self.insert = database, count, rng, insert
         self.next = int(count * FIRST) + 1
+        self.deletes = {}
         self.trouble = None
 
     def run(self):
@@ -88,7 +102,9 @@ class Load(threading.Thread):
         try:
             while self.next <= self.count:
                 end = min(self.next + step, self.count + 1)
-                self.database.sql(self._step(self.next, end, max(1, step // 8)))
+                at = self.database.position()
+                for number, v in self.database.sql(self._step(self.next, end, max(1, step // 8))):
+                    self.deletes[int(number)] = int(v), at
                 self.next = end
                 time.sleep(0.05)
             self.database.sql(self.insert(self.count + 1, self.count + 2))
@@ -99,15 +115,17 @@ class Load(threading.Thread):
         change = self.rng.randrange(1, low)
         gone = self.rng.randrange(1, low)
         return (f"BEGIN; {self.insert(low, high)}"
-                f"UPDATE items SET body = md5(concat(id, ':', v + 1)), v = v + 1 "  # in this order: MariaDB
+                # In this order: MariaDB takes what is set from left to right.
+                f"UPDATE items SET body = md5(concat(id, ':', v + 1)), v = v + 1 "
                 f"WHERE id >= {change} AND id < {change + some} AND v < {VERSIONS}; "
-                f"DELETE FROM items WHERE id >= {gone} AND id < {gone + some // 8}; COMMIT;")
+                f"DELETE FROM items WHERE id >= {gone} AND id < {gone + max(1, some // 8)} "
+                f"RETURNING id, v; COMMIT;")
 
 
 def _changes(name, database, insert, rmq, topic, count, folder, rng, table, plan, plugin, config):
     database.sql("CREATE TABLE items (id bigint PRIMARY KEY, v int NOT NULL, body varchar(40));" +
                  insert(1, int(count * FIRST) + 1), 900)
-    changes = Changes(count)
+    changes = Changes(count, database.position_of)
     topic = rmq.create_topic(topic, queues=4)
     reader = kit.Topic(rmq, topic, changes.take)
     load = Load(database, count, rng, insert)
@@ -131,8 +149,8 @@ def _changes(name, database, insert, rmq, topic, count, folder, rng, table, plan
     reader.asked = 0
     reader.poll()
     rows = {int(i): int(v) for i, v in database.sql("SELECT id, v FROM items;")}
-    lost, wrong = changes.compare(rows)
-    table.moved_rows(f"{name}: snapshot and stream", trial, took, changes, lost, wrong, len(rows))
+    compared = changes.compare(rows, load.deletes)
+    table.moved_rows(f"{name}: snapshot and stream", trial, took, changes, *compared, len(rows))
 
 
 def debezium_postgres(rmq, count, folder, rng, table, plan):
@@ -143,8 +161,8 @@ def debezium_postgres(rmq, count, folder, rng, table, plan):
         return (f"INSERT INTO items SELECT i, 0, md5(concat(i, ':', 0)) "
                 f"FROM generate_series({low}, {high - 1}) i; ")
     with servers.Postgres(folder / "postgres") as database:
-        _changes("debezium-connector-postgres 3.2.0", database, insert, rmq, "pg_public_items", count,
-                 folder, rng, table, plan, "debezium-postgres", {
+        _changes("debezium-connector-postgres 3.2.0", database, insert, rmq, "pg_public_items",
+                 count, folder, rng, table, plan, "debezium-postgres", {
                      "connector.class": POSTGRES, "database.hostname": "127.0.0.1",
                      "database.port": database.port, "database.user": "postgres",
                      "database.password": "none", "database.dbname": "postgres",
@@ -162,8 +180,8 @@ def debezium_mariadb(rmq, count, folder, rng, table, plan):
     with servers.MariaDb(folder / "mariadb") as database:
         client = database._client
         database._client = lambda: client() + ["shop"]
-        _changes("debezium-connector-mariadb 3.2.0", database, insert, rmq, "maria_shop_items", count,
-                 folder, rng, table, plan, "debezium-mariadb", {
+        _changes("debezium-connector-mariadb 3.2.0", database, insert, rmq, "maria_shop_items",
+                 count, folder, rng, table, plan, "debezium-mariadb", {
                      "connector.class": MARIADB, "database.hostname": "127.0.0.1",
                      "database.port": database.port, "database.user": "dbz",
                      "database.password": "dbz", "database.server.id": 5001,
@@ -182,12 +200,13 @@ def debezium_jdbc(rmq, count, folder, rng, table, plan):
     topic = rmq.create_topic("points", queues=4)
     with servers.Postgres(folder / "postgres") as database:
         state = {"rows": 0, "asked": 0.0}
+        url = f"jdbc:postgresql://127.0.0.1:{database.port}/postgres"
 
         def done():
             if time.monotonic() - state["asked"] > 1:
                 state["asked"] = time.monotonic()
-                there = database.sql("SELECT to_regclass('points') IS NOT NULL;") == [("t",)]
-                state["rows"] = int(database.sql("SELECT count(*) FROM points;")[0][0]) if there else 0
+                if database.sql("SELECT to_regclass('points') IS NOT NULL;") == [("t",)]:
+                    state["rows"] = int(database.sql("SELECT count(*) FROM points;")[0][0])
             return state["rows"] >= count
         with kit.Trial(rmq, folder / "trial", {"debezium-jdbc": kit.jars("debezium-jdbc"),
                                                jar.name: jar}, rng, plan) as trial:
@@ -196,8 +215,8 @@ def debezium_jdbc(rmq, count, folder, rng, table, plan):
                                 value__converter=kit.JSON)
             trial.worker.create("out", connector__class=JDBC, connect__topicnames=topic,
                                 value__converter=kit.JSON, **{
-                                    "connection.url": f"jdbc:postgresql://127.0.0.1:{database.port}/postgres",
-                                    "connection.username": "postgres", "connection.password": "none",
+                                    "connection.url": url, "connection.username": "postgres",
+                                    "connection.password": "none",
                                     "insert.mode": "upsert", "primary.key.mode": "record_value",
                                     "primary.key.fields": "n", "schema.evolution": "basic",
                                     "collection.name.format": "points", "batch.size": 500,

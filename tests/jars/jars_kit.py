@@ -78,7 +78,7 @@ class Trial:
         self.kills[who] += 1
 
     def drive(self, progress, done):
-        """Kills as progress(), a share of the records, reaches the points; until done(). Seconds."""
+        """Kills as progress(), a share of records, reaches the points. Seconds until done()."""
         began = time.monotonic()
         deadline = time.monotonic() + self.patience
         for at, who in self.plan:

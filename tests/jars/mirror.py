@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MirrorMaker's source from a Kafka broker, and Iceberg's sink as far as it goes without a table."""
+"""MirrorMaker's source from a Kafka broker, and Iceberg's sink as far as it goes with no table."""
 import json
 
 import cluster
@@ -42,7 +42,6 @@ def mirror(rmq, count, folder, rng, table, plan):
         with kit.Trial(rmq, folder / "trial", {"mirror": kit.jars("connect-mirror")}, rng,
                        plan) as trial:
             trial.worker.create("mirror", connector__class=MIRROR, **{
-                "name": "mirror",
                 "source.cluster.alias": "src", "target.cluster.alias": "rmq",
                 "source.cluster.bootstrap.servers": broker.bootstrap,
                 "target.cluster.bootstrap.servers": broker.bootstrap,

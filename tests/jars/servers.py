@@ -6,6 +6,7 @@ import pathlib
 import pwd
 import shutil
 import socket
+import stat
 import subprocess
 import uuid
 
@@ -51,12 +52,12 @@ class _Server:
     def __exit__(self, *_):
         self.stop()
 
-    def _spawn(self, command, user=None):
+    def _spawn(self, command, **who):
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, user=user, cwd=self.folder)
+                                            stdout=log, stderr=log, cwd=self.folder, **who)
 
-    def _ready(self, condition, seconds=60):
+    def _ready(self, condition, seconds=180):
         def there():
             if self.process.poll() is not None:
                 text = (self.folder / "log").read_text("utf-8", "replace")[-3000:]
@@ -87,6 +88,19 @@ class _Database(_Server):
             raise cluster.Trouble(f"{text[:300]}: {done.stderr[-2000:]}")
         return [tuple(row.split("\t")) for row in done.stdout.splitlines()]
 
+    def _give(self, name):
+        """Who the server has to run as when we are root, as keywords of subprocess: that user then
+        has the folder and reaches it. Empty when we are not."""
+        if os.geteuid() != 0:
+            return {}
+        user = pwd.getpwnam(name)
+        os.chown(self.folder, user.pw_uid, user.pw_gid)
+        for above in self.folder.resolve().parents:
+            mode = above.stat().st_mode
+            if not mode & stat.S_IXOTH:
+                above.chmod(mode | stat.S_IXOTH)
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
     def answers(self):
         try:
             return self.sql("SELECT 1;") == [("1",)]
@@ -94,30 +108,32 @@ class _Database(_Server):
             return False
 
 
-def _owner(name):
-    """The user a server has to run as when we are root, and None when we are not."""
-    return name if os.geteuid() == 0 else None
-
-
 class Postgres(_Database):
     """With logical decoding. User postgres, no password, database postgres."""
 
     def start(self):
-        owner = _owner("postgres")
-        if owner:
-            os.chown(self.folder, pwd.getpwnam(owner).pw_uid, -1)
+        who = self._give("postgres")
         place = "usr/lib/postgresql/*/bin"
         subprocess.run([_find("initdb", place), "-D", self.folder / "data", "-A", "trust", "-U",
-                        "postgres", "-E", "UTF8", "--locale=C", "--no-sync"], user=owner, check=True,
-                       cwd=self.folder, stdout=subprocess.DEVNULL)
+                        "postgres", "-E", "UTF8", "--locale=C", "--no-sync"], check=True,
+                       cwd=self.folder, stdout=subprocess.DEVNULL, **who)
         self.port, = free_ports(1)
         keys = {"wal_level": "logical", "fsync": "off", "max_wal_size": "4GB",
                 "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder,
                 "port": self.port}
         self._spawn([_find("postgres", place), "-D", self.folder / "data"] +
-                    [word for k, v in keys.items() for word in ("-c", f"{k}={v}")], owner)
+                    [word for k, v in keys.items() for word in ("-c", f"{k}={v}")], **who)
         self._ready(self.answers)
         return self
+
+    def position(self):
+        """Where its log is written next."""
+        return int(self.sql("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn;")[0][0])
+
+    @staticmethod
+    def position_of(source):
+        """The same of the `source` of a change that Debezium tells."""
+        return source["lsn"]
 
     def _client(self):
         return ["psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-v",
@@ -128,28 +144,36 @@ class MariaDb(_Database):
     """With a row binlog. User dbz, password dbz, database shop."""
 
     def start(self):
-        owner = _owner("mysql")
-        if owner:
-            os.chown(self.folder, pwd.getpwnam(owner).pw_uid, -1)
+        who = self._give("mysql")
         data = self.folder / "data"
         subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={data}",
-                        "--auth-root-authentication-method=normal", "--skip-test-db"] +
-                       ([f"--user={owner}"] if owner else []), check=True, cwd=self.folder,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                        "--auth-root-authentication-method=normal", "--skip-test-db"], check=True,
+                       cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who)
         self.port, = free_ports(1)
         self._spawn([_find("mariadbd", "usr/sbin"), "--no-defaults", f"--datadir={data}",
                      f"--port={self.port}", "--bind-address=127.0.0.1", "--server-id=1",
                      f"--socket={self.folder}/sock", "--log-bin=bin", "--binlog-format=ROW",
                      "--binlog-row-image=FULL", "--innodb-flush-log-at-trx-commit=0",
                      "--sync-binlog=0", "--innodb-buffer-pool-size=256M",
-                     f"--pid-file={self.folder}/pid"], owner)
+                     f"--pid-file={self.folder}/pid"], **who)
         self._ready(self.answers)
         self.sql("CREATE DATABASE shop; CREATE USER dbz@'%' IDENTIFIED BY 'dbz'; "
                  "GRANT ALL ON *.* TO dbz@'%';")
         return self
 
+    def position(self):
+        """Where its log is written next."""
+        file, at = self.sql("SHOW MASTER STATUS;")[0][:2]
+        return file, int(at)
+
+    @staticmethod
+    def position_of(source):
+        """The same of the `source` of a change that Debezium tells."""
+        return source["file"], source["pos"]
+
     def _client(self):
-        return ["mariadb", "--no-defaults", f"--socket={self.folder}/sock", "-u", "root", "-N", "-B"]
+        return ["mariadb", "--no-defaults", f"--socket={self.folder}/sock", "-u", "root", "-N",
+                "-B"]
 
 
 class Kafka(_Server):

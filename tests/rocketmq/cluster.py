@@ -529,9 +529,15 @@ class Peer(_Lines):
     def do(self, command, seconds=None, **options):
         """Runs a command; its events, the last of which is "done"."""
         number = self.start(command, **options)
-        self.wait(f"{command} {options}", lambda events: any(
-            e["event"] == "done" and e.get("id") == number for e in reversed(events)),
-            seconds or PATIENCE * 3)
+        seen = 0
+
+        def done(events):
+            nonlocal seen  # a dump has a million of them
+            begin, seen = seen, len(events)
+            return any(events[i]["event"] == "done" and events[i].get("id") == number
+                       for i in range(begin, seen))
+
+        self.wait(f"{command} {options}", done, seconds or PATIENCE * 3)
         return self.of(number)
 
     def good(self, command, **options):

@@ -71,6 +71,8 @@ typedef struct omc_config {
     const void *options;
     /** The plugin it is for, with its `data`: one set of functions may serve many plugins. */
     const struct omc_plugin *plugin;
+    /** For validate(): the name of the connector; NULL elsewhere, where the context has it. */
+    const char *connector;
 } omc_config;
 
 /* ---- host services --------------------------------------------------------------------------- */
@@ -161,7 +163,8 @@ typedef struct omc_sink_context {
      * errors.tolerance=none the call fails and the task must return that error.
      */
     int (*report)(void *host, const omc_record *record, const omc_error *why, omc_error *err);
-    /** Asks for a pre_commit soon, before the commit interval is over. */
+    /** Asks for a pre_commit soon, before the commit interval is over, also when nothing was put
+        since the last one. @thread any, from init() until stop() returns. */
     void (*request_commit)(void *host);
     /** When the running call fails with OMC_ERR_RETRIABLE: try it again after `ms`, instead of the
         host's own back-off. At most an hour. */

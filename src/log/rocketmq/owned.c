@@ -84,7 +84,7 @@ static task_keys keys_of(const rc_task_name *name, const rc_fence *fence, omc_ar
 
 static bool same(rc_slice a, rc_slice b)
 {
-    return a.base && a.len == b.len && memcmp(a.base, b.base, a.len) == 0;
+    return a.base && b.base && a.len == b.len && memcmp(a.base, b.base, a.len) == 0;
 }
 
 /* Nobody else has begun with our generation, or one above it. */

@@ -10,7 +10,7 @@ const { TYPE, OPTIONAL, REPLY, Out, In, Channel } = require('./wire.js');
 const { plugins } = require('./connectors.js');
 
 const VERSION = '1.0.0';
-const CAN = 0x01 | 0x02 | 0x20 | 0x40 | 0x80; // sources, sinks, many connectors, SCAN, DESCRIBE
+const CAN = 0x01 | 0x02 | 0x20 | 0x40; // sources, sinks, many connectors, SCAN
 const instances = new Map();
 const channel = new Channel(new net.Socket({ fd: 0, readable: true, writable: true }), take,
   () => process.exit(0)); // the worker is gone
@@ -238,13 +238,6 @@ function takeOwn(frame) {
     case TYPE.PING: return pong(frame);
     case TYPE.SCAN: return scan(frame);
     case TYPE.VALIDATE: return validate(frame).catch((error) => fail(0, 0, frame.request, error));
-    case TYPE.DESCRIBE: {
-      const r = new In(frame.payload);
-      r.u8();
-      const name = r.str();
-      return channel.send(TYPE.DESCRIBE, 0, frame.request,
-        describe(new Out(), named(name), r.str()).done(), REPLY);
-    }
     case TYPE.SHUTDOWN:
       channel.send(TYPE.SHUTDOWN, 0, frame.request, undefined, REPLY);
       return channel.socket.end(() => process.exit(0));

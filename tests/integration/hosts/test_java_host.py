@@ -112,24 +112,16 @@ def test_scan_finds_all_kinds_of_plugins(shared, tmp_path):
     assert plugins[TICK]["location"] == str(EXAMPLE) and plugins[TICK]["version"] == "1.2.3"
     assert plugins[FILE_SINK]["location"] == str(folder)
     assert plugins[FILE_SINK]["version"] == "3.9.1"
-    assert set(plugins[FILE_SOURCE]["options"]) == {"file", "topic", "batch.size"}
+    options = plugins[FILE_SOURCE]["options"]
+    assert set(options) == {"file", "topic", "batch.size"}
+    assert options["topic"]["flags"] == 1 and options["topic"]["default"] is None
+    assert options["batch.size"]["type"] == 3 and options["batch.size"]["default"] == "2000"
     assert plugins[FILE_SOURCE]["flags"] == 8, "it replays files only, which its class cannot tell"
     assert set(refused) == {str(tmp_path / "plugins" / "broken.jar"), str(tmp_path / "none")}
     # What the host brings along itself.
     own, _ = scan(shared, "")
     assert own["org.apache.kafka.connect.json.JsonConverter"]["kind"] == hd.CONVERTER
     assert own["org.apache.kafka.connect.transforms.InsertField$Value"]["kind"] == hd.TRANSFORM
-
-
-def test_describe_shows_options_of_kafka_connectors(shared):
-    p = shared.call(hd.DESCRIBE, hd.num("B", hd.SOURCE) + hd.text(FILE_SOURCE) +
-                    hd.text(str(KAFKA_FILE))).plugin()
-    assert p["options"]["topic"]["flags"] == 1 and p["options"]["topic"]["default"] is None
-    assert p["options"]["batch.size"]["type"] == 3 and p["options"]["batch.size"]["default"] == "2000"
-    with pytest.raises(hd.Failed) as e:
-        shared.call(hd.DESCRIBE, hd.num("B", hd.SOURCE) + hd.text("com.example.None") +
-                    hd.text(str(EXAMPLE)))
-    assert e.value.error["code"] == 2 and "com.example.None" in str(e.value)
 
 
 def problems(host, kind, class_name, location, config):
@@ -227,6 +219,17 @@ def test_batches_are_cut_to_the_limits(shared):
         seq += len(records)
         values += [r["value"] for r in records]
     assert values == [f"tick {n}" for n in range(1, 101)]
+    shared.stop(number)
+
+
+def test_a_record_that_is_reported_too_late_is_not_committed(shared, tmp_path):
+    number = task(shared, LINE, {"file": tmp_path / "out.txt"}, which=hd.SINK)
+    shared.call(hd.OPEN, hd.queue_offsets(("t", "", 0, 0)), number)
+    shared.call(hd.PUT, hd.put(1, [("t", 0, 0, "a"), ("t", 0, 1, "late")]), number)
+    for _ in range(2):  # also the next one: the record is still not handled
+        with pytest.raises(hd.Failed) as e:
+            shared.call(hd.PRECOMMIT, hd.queue_offsets(("t", "", 0, 2)), number)
+        assert e.value.error["code"] == 13 and "(too ugly)" in str(e.value)
     shared.stop(number)
 
 

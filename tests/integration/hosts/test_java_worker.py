@@ -4,7 +4,9 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 
+import conftest
 import pytest
 from conftest import wait_until
 from hosts.test_java_host import EXAMPLE, FILE_SINK, FILE_SOURCE, JAR, KAFKA_FILE, LINE, REVERSE, TICK, UPPER
@@ -58,6 +60,24 @@ def test_kafka_file_to_kafka_file(worker, tmp_path):
     create(worker, "out", connector__class=FILE_SINK, file=out, connect__topicnames="t")
     wait_until("all lines", lambda: len(lines(out)) >= 20000, 60)
     assert lines(out) == [str(n) for n in range(20000)]
+    assert worker.stop() == 0
+
+
+def test_an_installed_program_finds_its_java_host(make_worker, tmp_path, monkeypatch):
+    prefix, plugins, out = tmp_path / "usr", tmp_path / "plugins", tmp_path / "out.txt"
+    done = subprocess.run(["cmake", "--install", str(conftest.BUILD), "--prefix", str(prefix)],
+                          capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (prefix / "lib/rocketmq-connect/java/rc-host.jar").exists()
+    plugins.mkdir()
+    shutil.copy(EXAMPLE, plugins)
+    monkeypatch.setattr(conftest, "PROGRAM", prefix / "bin/rocketmq-connect")
+    worker = make_worker(pluginPaths=plugins, **QUICK).start()
+    create(worker, "in", connector__class=TICK, connect__topicname="t", count=100)
+    create(worker, "out", connector__class=NATIVE_SINK, connect__topicnames="t", filename=out)
+    wait_until("100 lines", lambda: len(lines(out)) == 100, 60)
+    commands = [pathlib.Path(f"/proc/{p}/cmdline").read_text() for p in java_hosts(worker)]
+    assert commands and all(str(prefix) in command for command in commands)
     assert worker.stop() == 0
 
 

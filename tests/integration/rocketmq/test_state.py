@@ -273,3 +273,20 @@ def test_export_and_import(rocketmq, peers, names, tmp_path, version):
     other.write_text(json.dumps(masked))
     assert "lacks its secrets" in cli(rmq, names, "import", other, expect=3)
     assert "new" not in a.connectors()
+
+
+def test_compacted_topic(rocketmq, peers, names):
+    """The broker keeps the newest record of each key; who reads what is left knows the same."""
+    rmq = rocketmq("5.5.0", own=True, sets=("compactionScheduleInternal=1000",
+                                            "compactionMappedFileSize=65536",
+                                            "compactionCqMappedFileSize=10240"))
+    a, b = peers(rmq, "w1"), peers(rmq, "w2")
+    asked = [(one, one.ask("put", f"c{i % 5}", -1, f"n={i}", "pad=" + "x" * 300))
+             for i in range(300) for one in (a, b)]
+    assert {one.answer(number, 60)["result"] for one, number in asked} == {0}
+    a.delete("c4")
+    cluster.wait_for("b to see it", lambda: "c4" not in b.connectors())
+    cluster.wait_for("the broker to compact", lambda: len(list(
+        stored.messages(rmq, names.config))) < 400, 60)
+    assert known(peers(rmq, "w3")) == known(a) == known(b)
+    assert a.put("c1", -1, n="after")["result"] == 0

@@ -69,6 +69,7 @@ static int validate(rc_channel *ch, const char *key, rc_frame **ret, rc_error *e
     rc_out_text(&out, "fake.Source");
     rc_out_text(&out, "");
     rc_out_kv(&out, &kv);
+    rc_out_text(&out, "c");
     r = rc_channel_call(ch, RC_FRAME_VALIDATE, "validate", 3600000, &out, ret, err);
     rc_buf_release(&out);
     return r;

@@ -33,8 +33,10 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const rc_peer_call restart = {"POST", "/api/v1/connectors/a%2Fb/restart?onlyFailed=true",
-                                     {"{}", 2}, 0x1122334455667788};
+static const rc_peer_call restart = {"POST",
+                                     "/api/v1/connectors/a%2Fb/restart?onlyFailed=true",
+                                     {"{}", 2},
+                                     0x1122334455667788};
 
 static int take(fixture *f, const char *value, const rc_peer_call *call, rc_peer_caller *ret,
                 rc_error *err)
@@ -54,9 +56,10 @@ static void the_form_is_the_documented_one(void **state)
     char value[RC_PEER_VALUE_MAX];
 
     rc_peer_sign(&f->key, &from, &restart, value);
-    assert_string_equal(value, "v=1 inc=00000000000000ab n=7 "
-                               "mac=4233d9f68e259bffb605174464f7ebb5188ce9762e5e9c3244f56a7c5f1c21f3"
-                               " from=w-1");
+    assert_string_equal(value,
+                        "v=1 inc=00000000000000ab n=7 "
+                        "mac=4233d9f68e259bffb605174464f7ebb5188ce9762e5e9c3244f56a7c5f1c21f3"
+                        " from=w-1");
 }
 
 static void a_signed_call_is_taken_once(void **state)
@@ -163,8 +166,12 @@ static void damaged_headers_are_refused(void **state)
 {
     fixture *f = *state;
     static const char *const bad[] = {
-        "", "v=1", "v=2 inc=1 n=1 mac=0 from=w", "v=1 inc= n=1 mac=0 from=w",
-        "v=1 inc=1 n=-1 mac=0 from=w", "v=1 inc=1 n=1 mac=00 from=w",
+        "",
+        "v=1",
+        "v=2 inc=1 n=1 mac=0 from=w",
+        "v=1 inc= n=1 mac=0 from=w",
+        "v=1 inc=1 n=-1 mac=0 from=w",
+        "v=1 inc=1 n=1 mac=00 from=w",
         "v=1 inc=1 n=1 mac="
         "0000000000000000000000000000000000000000000000000000000000000000 from=",
         "v=1 inc=1 n=1 mac="

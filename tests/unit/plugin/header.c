@@ -42,7 +42,7 @@ AT(omc_record, reserved, 176);
 AT(omc_batch, bytes_max, 72);
 AT(omc_option, aliases, 64);
 AT(omc_plugin, ops, 72);
-AT(omc_config, options, 16);
+AT(omc_config, plugin, 24);
 AT(omc_host, log, 24);
 AT(omc_source_context, read_offset, 80);
 AT(omc_sink_context, report, 112);

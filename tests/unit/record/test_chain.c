@@ -18,6 +18,9 @@ static const struct refused {
       "change-case-key, change-case-value"}},
     {{"transforms", "upper", "transforms.upper.class", "x.Y"},
      {"transform 'upper': class 'x.Y' is unknown", "known transforms are: change-case-key"}},
+    /* Who brings a class of Java is told where its jar has to be. */
+    {{"transforms", "upper", "transforms.upper.class", "com.acme.Upper"},
+     {"class 'com.acme.Upper' is unknown", "put its jar", "pluginPaths"}},
     {{"transforms", "upper", "transforms.upper.class", T "ChangeCas$Value"},
      {"did you mean '" T "ChangeCase$Value'?"}},
     {{"transforms", "upper", UPPER, "transforms.upper.fro", "x"},

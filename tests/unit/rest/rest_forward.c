@@ -86,10 +86,10 @@ static void start_both(const rc_peer_key *key_b, int64_t timeout_ms)
 {
     rc_peer_key_of("one", &key);
     rc_peer_key_of("another", &other_key);
-    cluster_a = (rc_rest_cluster){.name = "worker-a", .incarnation = 0xa, .key = &key, .owner = owner,
-                                  .arg = &book_a};
-    cluster_b = (rc_rest_cluster){.name = "worker-b", .incarnation = 0xb, .key = key_b, .owner = owner,
-                                  .arg = &book_b};
+    cluster_a = (rc_rest_cluster){
+        .name = "worker-a", .incarnation = 0xa, .key = &key, .owner = owner, .arg = &book_a};
+    cluster_b = (rc_rest_cluster){
+        .name = "worker-b", .incarnation = 0xb, .key = key_b, .owner = owner, .arg = &book_b};
     memset(&a, 0, sizeof a);
     memset(&b, 0, sizeof b);
     a.worker = fake_worker_new();

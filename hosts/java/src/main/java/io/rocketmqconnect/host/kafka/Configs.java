@@ -1,19 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.rocketmqconnect.host.kafka;
 
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
+
+import org.apache.kafka.connect.storage.Converter;
 
 /** Configurations as Kafka's runtime would hand them out. */
 final class Configs {
+    /** Keys that of() adds. */
+    static final Set<String> ADDED =
+            new HashSet<>(Arrays.asList("name", "connector.class", "topics"));
+
     private Configs() {}
 
-    /** With `name` and `connector.class`; and for sinks `topics`, which is `connect.topicnames` here. */
+    /**
+     * With `name` and `connector.class`; and for sinks `topics`, which is `connect.topicnames` here.
+     * Converters are those of Kafka: the worker's say nothing to a connector, which could not load
+     * them.
+     */
     static Map<String, String> of(Map<String, String> config, String connector, String className,
             boolean sink) {
         Map<String, String> made = new HashMap<>(config);
 
-        made.putIfAbsent("name", connector);
+        if (!connector.isEmpty())
+            made.putIfAbsent("name", connector);
         made.putIfAbsent("connector.class", className);
         if (sink && !made.containsKey("topics") && !made.containsKey("topics.regex")) {
             String topics = config.getOrDefault("connect.topicnames",
@@ -22,6 +36,26 @@ final class Configs {
             if (topics != null)
                 made.put("topics", topics.replace(';', ','));
         }
+        converter(made, "key.converter");
+        converter(made, "value.converter");
         return made;
+    }
+
+    private static void converter(Map<String, String> made, String key) {
+        String type = made.getOrDefault(Smts.PREFIX + key, made.get(key));
+
+        if (type != null && isConverter(type.trim()))
+            made.put(key, type.trim());
+        else
+            made.remove(key);
+    }
+
+    private static boolean isConverter(String type) {
+        try {
+            return Converter.class.isAssignableFrom(Class.forName(type, false,
+                    Thread.currentThread().getContextClassLoader()));
+        } catch (ClassNotFoundException | LinkageError e) {
+            return false;
+        }
     }
 }

@@ -81,11 +81,11 @@ public final class KafkaApi implements Api {
     // ---- validate ----------------------------------------------------------------------------
 
     @Override
-    public List<Problem> validate(int kind, Class<?> pluginClass, Map<String, String> config)
-            throws Exception {
+    public List<Problem> validate(int kind, Class<?> pluginClass, String connector,
+            Map<String, String> config) throws Exception {
         Object plugin = Make.one(pluginClass, Object.class);
         Map<String, String> given = kind > Types.SINK ? config
-                : Configs.of(config, "connector", pluginClass.getName(), kind == Types.SINK);
+                : Configs.of(config, connector, pluginClass.getName(), kind == Types.SINK);
         List<Problem> problems = new ArrayList<>();
         ConfigDef def = configDef(plugin);
 

@@ -26,7 +26,8 @@ final class Options {
 
         o.name = key.name;
         o.type = type(key.type);
-        o.flags = key.hasDefault() ? 0 : Api.Option.REQUIRED;
+        // What the host adds itself nobody has to give.
+        o.flags = key.hasDefault() || Configs.ADDED.contains(key.name) ? 0 : Api.Option.REQUIRED;
         o.defaultValue = key.hasDefault() ? text(key) : null;
         o.doc = key.documentation == null ? "" : key.documentation;
         o.group = key.group;

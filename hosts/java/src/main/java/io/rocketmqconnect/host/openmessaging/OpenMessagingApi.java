@@ -40,8 +40,8 @@ public final class OpenMessagingApi implements Api {
     }
 
     @Override
-    public List<Problem> validate(int kind, Class<?> pluginClass, Map<String, String> config)
-            throws Exception {
+    public List<Problem> validate(int kind, Class<?> pluginClass, String connector,
+            Map<String, String> config) throws Exception {
         Object plugin = Make.one(pluginClass, Object.class);
 
         if (!(plugin instanceof Component))

@@ -11,8 +11,8 @@ import java.util.List;
 
 /**
  * Loads the classes of one location: those of the JDK from the JDK, those of the APIs from the host,
- * all others from the location first. So plugins may have whatever versions of libraries they like,
- * and still talk to the host with the same classes.
+ * all others from the location, and what is not there from the folder `compat`. So plugins may have
+ * whatever versions of libraries they like, and still talk to the host with the same classes.
  */
 public final class PluginLoader extends URLClassLoader {
     static {
@@ -21,11 +21,17 @@ public final class PluginLoader extends URLClassLoader {
 
     private static final ClassLoader JDK = ClassLoader.getSystemClassLoader().getParent();
 
+    private final ClassLoader host;
     private final boolean kafka;
 
-    /** @param kafka whether the location has Kafka plugins, which share Kafka's classes with us. */
-    public PluginLoader(URL[] urls, ClassLoader host, boolean kafka) {
-        super(urls, host);
+    /**
+     * @param host has the APIs.
+     * @param parent the host, with what plugins expect beside the APIs.
+     * @param kafka whether the location has Kafka plugins, which share Kafka's classes with us.
+     */
+    public PluginLoader(URL[] urls, ClassLoader host, ClassLoader parent, boolean kafka) {
+        super(urls, parent);
+        this.host = host;
         this.kafka = kafka;
     }
 
@@ -43,16 +49,24 @@ public final class PluginLoader extends URLClassLoader {
     }
 
     private Class<?> find(String name) throws ClassNotFoundException {
-        try {
-            return JDK.loadClass(name);
-        } catch (ClassNotFoundException e) {
-            if (isShared(name))
-                return super.loadClass(name, false); // the host first, then the location
-        }
+        Class<?> c = of(JDK, name);
+
+        if (c == null && isShared(name))
+            c = of(host, name);
+        if (c != null)
+            return c;
         try {
             return findClass(name);
         } catch (ClassNotFoundException e) {
             return getParent().loadClass(name);
+        }
+    }
+
+    private static Class<?> of(ClassLoader loader, String name) {
+        try {
+            return loader.loadClass(name);
+        } catch (ClassNotFoundException e) {
+            return null;
         }
     }
 

@@ -65,7 +65,7 @@ public final class Plugins {
 
     private final ClassLoader host;
     private final ClassLoader parent;
-    private final File library;
+    private final File[] libraries;
     private final Map<String, Place> places = new HashMap<>(); // [this]
 
     /** A location in the state that `print` stands for. */
@@ -81,17 +81,20 @@ public final class Plugins {
     }
 
     /**
-     * @param home the host's folder: `lib` in it has plugins too (Kafka's converters and transforms),
-     *        `compat` what plugins expect of the class path of the Java runtime; null = neither.
+     * @param home the host's folder: `lib` in it has plugins too (Kafka's transforms, converters),
+     *        and so has `compat`, what plugins expect of the class path of the runtime they were
+     *        written for; null = neither.
      */
     public Plugins(ClassLoader host, File home) throws IOException {
         this.host = host;
-        this.library = home == null ? null : new File(home, "lib");
-        this.parent = compat(host, home == null ? null : new File(home, "compat"));
+        File compat = new File(home, "compat");
+
+        this.libraries = home == null ? new File[0] : new File[] {new File(home, "lib"), compat};
+        this.parent = home == null ? host : compat(host, compat);
     }
 
     private static ClassLoader compat(ClassLoader host, File folder) throws IOException {
-        if (folder == null || !folder.isDirectory())
+        if (!folder.isDirectory())
             return host;
         URL[] urls = Location.urls(Location.parts(folder));
 
@@ -117,9 +120,10 @@ public final class Plugins {
 
     /** Kafka's converters, transforms and predicates, which the host brings along. */
     private void scanLibrary(Scan scan) {
-        for (String name : sorted(library == null ? null : library.list()))
-            if (name.startsWith("connect-"))
-                scanLocation(new File(library, name), "", scan);
+        for (File library : libraries)
+            for (String name : sorted(library.list()))
+                if (name.startsWith("connect-"))
+                    scanLocation(new File(library, name), "", scan);
     }
 
     private static List<String> sorted(String[] names) {
@@ -191,20 +195,6 @@ public final class Plugins {
         return print.toString();
     }
 
-    /** The version of a plugin as its archive has it. */
-    public String version(String className, String location) {
-        try {
-            if (location.isEmpty())
-                return Scanner.UNDEFINED;
-            for (Scanner.Found f : place(location).found)
-                if (f.className.equals(className))
-                    return f.version;
-        } catch (IOException e) {
-            LOG.debug("no version of {}", className, e);
-        }
-        return Scanner.UNDEFINED;
-    }
-
     /** Loads a class of a location; "" is the host's own library. */
     public Class<?> load(String className, String location) throws ClassNotFoundException {
         ClassLoader loader = loader(location);
@@ -231,8 +221,8 @@ public final class Plugins {
             if (place.loader == null) {
                 boolean kafka = place.found.stream().anyMatch(f -> f.kafka);
 
-                place.loader = new PluginLoader(Location.urls(files(new File(location))), parent,
-                        kafka);
+                place.loader = new PluginLoader(Location.urls(files(new File(location))), host,
+                        parent, kafka);
                 registerDrivers(place.loader);
             }
             return place.loader;

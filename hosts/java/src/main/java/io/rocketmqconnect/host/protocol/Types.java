@@ -21,7 +21,6 @@ public final class Types {
     public static final int METRICS = 0x06;
     public static final int SHUTDOWN = 0x07;
     public static final int SCAN = 0x10;
-    public static final int DESCRIBE = 0x11;
     public static final int VALIDATE = 0x12;
     public static final int CONNECTOR_START = 0x20;
     public static final int TASK_CONFIGS = 0x21;
@@ -73,8 +72,8 @@ public final class Types {
     public static final int PREDICATE = 4;
     public static final int CONVERTER = 5;
 
-    /** Sources, sinks, transforms, predicates, converters, many connectors, SCAN, DESCRIBE. */
-    public static final long CAPABILITIES = 0xff;
+    /** Sources, sinks, transforms, predicates, converters, many connectors, SCAN. */
+    public static final long CAPABILITIES = 0x7f;
 
     private Types() {}
 }

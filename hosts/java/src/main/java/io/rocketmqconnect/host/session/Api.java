@@ -24,9 +24,12 @@ public interface Api {
 
     Description describe(int kind, Class<?> pluginClass) throws Exception;
 
-    /** @return the problems found; an exception: it could not be checked at all. */
-    List<Problem> validate(int kind, Class<?> pluginClass, Map<String, String> config)
-            throws Exception;
+    /**
+     * @param connector its name, or "" when nothing is known of it.
+     * @return the problems found; an exception: it could not be checked at all.
+     */
+    List<Problem> validate(int kind, Class<?> pluginClass, String connector,
+            Map<String, String> config) throws Exception;
 
     ConnectorPlugin connector(Class<?> pluginClass, Start start, ConnectorCalls calls) throws Exception;
 
@@ -158,7 +161,7 @@ public interface Api {
         }
     }
 
-    /** A plugin as DESCRIBE shows it. */
+    /** A plugin as SCAN shows it. */
     final class Description {
         public int flags;
         /** null = as its archive says. */

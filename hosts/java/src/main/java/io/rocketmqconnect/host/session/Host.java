@@ -140,7 +140,6 @@ public final class Host {
             channel.write(Types.PING, Types.REPLY, 0, frame.request, pong(frame.in().i64()));
             break;
         case Types.SCAN:
-        case Types.DESCRIBE:
         case Types.VALIDATE:
             beside(() -> Inspection.answer(channel, plugins, apis, frame));
             break;

@@ -17,7 +17,7 @@ import java.util.Map;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Answers SCAN, DESCRIBE and VALIDATE. */
+/** Answers SCAN and VALIDATE. */
 final class Inspection {
     private static final Logger LOG = LoggerFactory.getLogger(Inspection.class);
     private static final int PLUGINS_MAX = 10000;
@@ -62,8 +62,6 @@ final class Inspection {
     private void run(int type, In in, Out out) throws Exception {
         if (type == Types.SCAN)
             scan(in, out);
-        else if (type == Types.DESCRIBE)
-            describe(in, out);
         else
             validate(in, out);
     }
@@ -144,7 +142,7 @@ final class Inspection {
         out.end(part);
     }
 
-    // ---- describe, validate ------------------------------------------------------------------
+    // ---- validate ----------------------------------------------------------------------------
 
     private interface Use<T> {
         T run(Api api, Class<?> pluginClass) throws Exception;
@@ -157,23 +155,14 @@ final class Inspection {
         return use.run(api(apis, c), c);
     }
 
-    private void describe(In in, Out out) throws Exception {
-        int kind = in.u8();
-        String className = in.str();
-        String location = in.str();
-        Api.Description d = with(className, location, (api, c) -> api.describe(kind, c));
-        String version = d.version != null ? d.version : plugins.version(className, location);
-
-        plugin(out, kind, d.flags | ANY_KEY, className, location, version, d);
-    }
-
     private void validate(In in, Out out) throws Exception {
         int kind = in.u8();
         String className = in.str();
         String location = in.str();
         Map<String, String> config = in.kv();
+        String connector = in.left() > 0 ? in.str() : "";
         List<Api.Problem> problems =
-                with(className, location, (api, c) -> api.validate(kind, c, config));
+                with(className, location, (api, c) -> api.validate(kind, c, connector, config));
 
         out.u32(problems.size());
         for (Api.Problem p : problems)

@@ -14,6 +14,7 @@ import io.rocketmqconnect.host.protocol.WireRecord;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.Future;
 
 /** A sink task. */
@@ -25,6 +26,10 @@ final class SinkInstance extends Instance implements Api.SinkCalls {
     private Api.SinkPlugin sink;
     private long nextPut = 1;
     private volatile long openPut; // 0 = none
+    /** Why the worker did not take a report. Plugins may not look at the future, but the record
+     * must not be committed: the next put or commit fails. */
+    private Throwable unreported; // [this]
+    private long unreportedPut; // [this] the record's; 0 = one that had returned
     private boolean opened;
 
     SinkInstance(Host host, Frame frame, Start start, Class<?> pluginClass, Api api) {
@@ -72,7 +77,10 @@ final class SinkInstance extends Instance implements Api.SinkCalls {
         case Types.PRECOMMIT:
             List<Queue.Offset> asked = Queue.Offset.list(in, reader);
 
-            reply(frame, Queue.Offset.list(call("preCommit", () -> sink.preCommit(asked)), writer));
+            List<Queue.Offset> made = call("preCommit", () -> sink.preCommit(asked));
+
+            checkReports(); // preCommit may have made some
+            reply(frame, Queue.Offset.list(made, writer));
             return;
         default:
             throw new ProtocolException("wrong-kind", "a sink task");
@@ -89,6 +97,7 @@ final class SinkInstance extends Instance implements Api.SinkCalls {
                     "put " + number + " has to wait for put " + nextPut));
         List<WireRecord> list = records.list(in);
 
+        checkReports();
         openPut = number;
         try {
             call("put", () -> {
@@ -96,9 +105,34 @@ final class SinkInstance extends Instance implements Api.SinkCalls {
                 return null;
             });
             nextPut++;
+        } catch (Exception e) {
+            forgetReports(number);
+            throw e;
         } finally {
             openPut = 0;
         }
+    }
+
+    /** This put has failed: its records come again, or the task ends. */
+    private synchronized void forgetReports(long put) {
+        if (unreportedPut == put)
+            unreported = null;
+    }
+
+    private synchronized void noteReport(long put, Throwable why) {
+        if (unreported != null && put != 0)
+            return;
+        unreported = why;
+        unreportedPut = put;
+    }
+
+    private synchronized void checkReports() {
+        Throwable why = unreported;
+
+        if (why != null)
+            throw new WireError.Failure(new WireError(WireError.STATE, false,
+                    "a record the sink refused could not be reported, so nothing behind it may be "
+                            + "committed, and its records come again: " + WireError.message(why)));
     }
 
     @Override
@@ -166,11 +200,19 @@ final class SinkInstance extends Instance implements Api.SinkCalls {
             CompletableFuture<Void> late = new CompletableFuture<>();
 
             late.completeExceptionally(new WireError.Failure(new WireError(WireError.STATE, false,
-                    "a record can be reported only while the put that brought it is open")));
-            return late;
+                    "a record can be reported only while the put that brought it is open ("
+                            + WireError.message(why) + ")")));
+            return watched(0, late);
         }
         out.u64(put).u32(index);
         WireError.of(why, index).write(out);
-        return host.askLater(this, Types.REPORT, out).thenApply(in -> null);
+        return watched(put, host.askLater(this, Types.REPORT, out).thenApply(in -> null));
+    }
+
+    private Future<Void> watched(long put, CompletableFuture<Void> report) {
+        return report.whenComplete((nothing, why) -> {
+            if (why != null)
+                noteReport(put, why instanceof CompletionException ? why.getCause() : why);
+        });
     }
 }

@@ -111,6 +111,32 @@ public class KafkaAdapterTest {
         assertEquals("x,y", byName.get("list").defaultValue);
     }
 
+    @Test
+    public void whatTheHostAddsNobodyHasToGive() {
+        List<Api.Option> options = new ArrayList<>();
+
+        Options.add(new ConfigDef().define("name", ConfigDef.Type.STRING,
+                ConfigDef.Importance.HIGH, ""), options);
+        assertEquals(0, options.get(0).flags);
+        assertEquals(map("name", "c", "connector.class", "X", "topics", "a,b",
+                "connect.topicnames", "a;b"), Configs.of(map("connect.topicnames", "a;b"), "c", "X",
+                true));
+        assertEquals("a check without a connector", map("connector.class", "X"),
+                Configs.of(map(), "", "X", false));
+    }
+
+    @Test
+    public void connectorsSeeConvertersOfKafkaOnly() {
+        String json = "org.apache.kafka.connect.json.JsonConverter";
+        Map<String, String> seen = Configs.of(map("key.converter", "json", "value.converter",
+                "bytes", "kafka.value.converter", json), "c", "X", false);
+
+        assertNull(seen.get("key.converter"));
+        assertEquals(json, seen.get("value.converter"));
+        assertEquals(json, Configs.of(map("key.converter", json), "c", "X", false)
+                .get("key.converter"));
+    }
+
     private static SourceRecord record(String topic) {
         return new SourceRecord(Collections.singletonMap("p", 1),
                 Collections.singletonMap("o", 1L), topic, Schema.STRING_SCHEMA, "v");

@@ -18,10 +18,12 @@ import java.util.Map;
 
 /**
  * Writes `topic/queue/offset data`. A record that is `reject` is reported, `again` is refused once,
- * `rewind` resets the offset of its queue to 3, `hold` pauses its queue.
+ * `rewind` resets the offset of its queue to 3, `hold` pauses its queue, `late` is
+ * reported in the next flush, and nobody looks at what becomes of that.
  */
 public class LineTask extends SinkTask {
     private Writer out;
+    private ConnectRecord late;
     private boolean refused;
 
     @Override
@@ -54,6 +56,10 @@ public class LineTask extends SinkTask {
             sinkTaskContext.errorRecordReporter().report(r, new IllegalArgumentException("ugly"));
             return;
         }
+        if ("late".equals(r.getData())) {
+            late = r;
+            return;
+        }
         if ("rewind".equals(r.getData()))
             sinkTaskContext.resetOffset(at,
                     new RecordOffset(Collections.singletonMap("queueOffset", "3")));
@@ -69,6 +75,12 @@ public class LineTask extends SinkTask {
 
     @Override
     public void flush(Map<RecordPartition, RecordOffset> offsets) {
+        try {
+            if (late != null)
+                sinkTaskContext.errorRecordReporter().report(late, new IOException("too ugly"));
+        } catch (RuntimeException ignored) {
+            late = null;
+        }
         try {
             out.flush();
         } catch (IOException e) {
