@@ -329,7 +329,8 @@ void rc_units_report(rc_cluster *cluster, const rc_event *event, int64_t now_ms)
         break;
     case RC_UNIT_OUTRANKED:
         rc_membership_outranked(machine, now_ms, id_of(e), report->generation, report->witness);
-        /* It has stopped. A STOP that was on its way to the worker would find nothing to answer for. */
+        /* It has stopped. A STOP that was on its way to the worker would find nothing to answer
+         * for. */
         rc_membership_stopped(machine, now_ms, id_of(e), report->generation, true);
         break;
     }
