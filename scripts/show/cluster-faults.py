@@ -229,7 +229,7 @@ class Show:
     @property
     def home(self):
         """The broker of the ownership queue."""
-        return "broker-" + self.team.any().view()["home"].rsplit("-", 1)[1]
+        return "broker-" + self.team.any().view()["home"]["broker"].rsplit("-", 1)[1]
 
     def other_broker(self):
         return next(b for b in self.rmq.masters() if b != self.home)
