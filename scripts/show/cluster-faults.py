@@ -17,6 +17,7 @@ A row says, by what a program of its own reads from the topics (tests/rocketmq/s
 
   still     seconds after the fault until every task had new records again (pauses of 1 s and more)
   pause     the longest time any task was without a new record
+  rejoin    the same for what began when a worker came back and got its share again
   restarts  tasks that have another generation now, and how many of them were the victim's
   lost, disordered     records; always 0
   repeated  at least once: records stored again; `strict`: what readers see twice, always 0
@@ -43,10 +44,11 @@ import netns  # noqa: E402
 WORKERS, CONNECTORS, TASKS, STRICT = 3, 12, 5, 4
 ALL = CONNECTORS * TASKS
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+REJOIN_MAX = 5  # s without a record of a task that is handed over, strict ones wait 3
 TAIL = 3  # s that a strict task waits at most when it takes over
-HEADS = ("case", "fault s", "still s", "pause s", "restarts", "lost", "disord", "repeated",
-         "strict", "late", "")
-ROW = "{:<12} {:>8} {:>8} {:>8} {:>9} {:>5} {:>6} {:>8} {:>6} {:>4}  {}"
+HEADS = ("case", "fault s", "still s", "pause s", "rejoin", "restarts", "lost", "disord",
+         "repeated", "strict", "late", "")
+ROW = "{:<12} {:>8} {:>8} {:>8} {:>7} {:>9} {:>5} {:>6} {:>8} {:>6} {:>4}  {}"
 
 
 class Case:
@@ -72,7 +74,7 @@ class Show:
         self.team = kit.Team(folder, self.rmq, make=self.make)
         self.checker = kit.Checker(self.rmq, [self.topic(n) for n in self.names])
         self.relays = []
-        self.generations, self.moved = {}, None
+        self.generations, self.moved, self.returned = {}, None, None
 
     @staticmethod
     def topic(name):
@@ -123,7 +125,7 @@ class Show:
                          lambda: self.checker.ask(written=written).get("lost") == 0, 60)
         self.checker.ask(written={}, since=0)  # what is counted is counted from here on
         self.generations = self.team.generations()
-        self.moved = None
+        self.moved = self.returned = None
         began = time.time()
         lasted = case.run(self, victim)
         healed = time.time() - began
@@ -131,7 +133,7 @@ class Show:
         if self.moved is None:
             self.note_moved(victim)
         self.lines.pause()
-        found = self.checker.judge(self.lines.written, int(began * 1000))
+        found = self.checker.judge(self.lines.written, int(began * 1000), self.returned)
         if case.after:
             case.after(self, victim)
         return self.tell(case, lasted, healed, found,
@@ -141,6 +143,11 @@ class Show:
         """What has moved until now: a worker that comes back will get its share again."""
         now = self.team.generations(self.team.any(but=(victim,)))
         self.moved = {u for u, place in now.items() if place[0] != self.generations[u][0]}
+
+    def returns(self, victim):
+        """The victim comes back now: what moves from here on is its share."""
+        self.note_moved(victim)
+        self.returned = int(time.time() * 1000)
 
     def wait_flow(self, case):
         """Until lines written from now on are copied, and pauses that go on can be seen."""
@@ -168,11 +175,14 @@ class Show:
             wrong.append("late batches")
         if still > limit:
             wrong.append(f"still > {limit:.1f} s")
+        if found["later"] > REJOIN_MAX * 1000:
+            wrong.append(f"rejoin > {REJOIN_MAX} s")
         if not case.moves and moved or moved - victims:
             wrong.append("tasks moved that had not to")
         print(ROW.format(case.name, f"{lasted:.1f}", f"{still:.1f}", f"{pause:.1f}",
-                         f"{len(moved)}/{len(moved & victims)}", found["lost"],
-                         found["disordered"], repeated, strict, found["late"],
+                         f"{found['later'] / 1000:.1f}",
+                         f"{len(moved)}/{len(moved & victims)}", found["lost"], found["disordered"],
+                         repeated, strict, found["late"],
                          "FAIL: " + ", ".join(wrong) if wrong else "ok"), flush=True)
         return not wrong
 
@@ -191,7 +201,7 @@ class Show:
     def freeze_worker(self, victim):
         victim.signal(signal.SIGSTOP)
         time.sleep(self.args.frozen)
-        self.note_moved(victim)
+        self.returns(victim)
         victim.signal(signal.SIGCONT)
         return self.args.frozen
 
@@ -202,7 +212,7 @@ class Show:
         else:
             self.relays[number].do("freeze")
         time.sleep(self.args.cut)
-        self.note_moved(victim)
+        self.returns(victim)
         if self.net:
             self.net.heal(number)
         else:

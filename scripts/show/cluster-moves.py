@@ -60,10 +60,14 @@ class Trial:
                              connectStatusTopic=f"{name}-status",
                              positionStoreTopic=f"{name}-position")
         self.checker = kit.Checker(rmq, list(topics.values()))
-        self.team.start(WORKERS)
-        for n, topic in topics.items():
-            self.team.create(n, self.lines, topic, **more)
-        self.team.wait_settled(WORKERS, ALL, 120)
+        try:
+            self.team.start(WORKERS)
+            for n, topic in topics.items():
+                self.team.create(n, self.lines, topic, **more)
+            self.team.wait_settled(WORKERS, ALL, 120)
+        except BaseException:
+            self.close()
+            raise
         self.lines.start()
         self.lines.go()
         self.kills, self.joins = [], []

@@ -106,15 +106,8 @@ static int ask_or_make(rc_topic_store *store, const char *topic, const char *key
     r = everywhere ? 0 : lowest_master(store, &broker, err);
     if (r == 0)
         r = make_topic(store, topic, broker, err);
-    if (r < 0) {
-        rc_error none = {0};
-
-        /* Workers that start together make it together, and the broker refuses all but one. */
-        if (ask(store, topic, ret, &none) < 0)
-            return r;
-        *err = (rc_error){0};
-        return 0;
-    }
+    if (r < 0)
+        return r;
     rc_info(RC_TOPIC_COMPONENT, "created topic '%s'%s%s", topic, broker ? " at broker " : "",
             broker ? broker : "");
     return ask(store, topic, ret, err);

@@ -89,7 +89,8 @@ class Lines(threading.Thread):
     def config(self, connector, topic, **more):
         found = {"connector.class": "file-source", "filename": str(self.folder / connector),
                  "files.pattern": "*.lines", "max.tasks": str(self.tasks),
-                 "connect.topicname": topic, "ordering": "partition"}
+                 "connect.topicname": topic, "ordering": "partition",
+                 "check.interval": "200ms"}  # a machine has inotify for 128 users only
         return {**found, **{k.replace("__", "."): v for k, v in more.items()}}
 
     def round(self):
@@ -149,10 +150,11 @@ class Team:
         return member
 
     def start(self, count):
-        """Adds and starts so many."""
+        """Adds and starts so many: the first of all alone, it makes the topics."""
         new = [self.add() for _ in range(count)]
+        first = new[0] is self.members[0]
         for member in new:
-            member.start(wait=False)
+            member.start(wait=first and member is new[0])
         for member in new:
             member.wait()
         return new
@@ -234,7 +236,7 @@ class Checker:
             raise cluster.Trouble("the checker has ended")
         return json.loads(answer)
 
-    def judge(self, written, since_ms=0, seconds=60):
+    def judge(self, written, since_ms=0, until_ms=None, seconds=60):
         """Reads until every line is there, at most `seconds`; what was found since then."""
         end = time.monotonic() + seconds
         while True:
@@ -242,7 +244,7 @@ class Checker:
             if answer.get("lost") == 0 or time.monotonic() > end:
                 break
             time.sleep(0.3)
-        answer = self.ask(written=written, since=since_ms)
+        answer = self.ask(written=written, since=since_ms, until=until_ms)
         if "error" in answer:
             raise cluster.Trouble(f"the checker: {answer['error']}")
         return answer

@@ -48,9 +48,9 @@ class Net:
             self._worker(number)
 
     def _worker(self, number):
-        holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 86400"],
-                                  stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        holder.stdout.readline()  # it is there now
+        holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; read x"],
+                                  stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+        holder.stdout.readline()  # it is there now, and ends with this process
         self.holders.append(holder)
         _ip("link", "set", "lo", "up", inside=holder.pid)
         for plane in PLANES.values():
@@ -76,6 +76,6 @@ class Net:
 
     def close(self):
         for holder in self.holders:
-            holder.kill()
+            holder.stdin.close()
             holder.wait()
             holder.stdout.close()

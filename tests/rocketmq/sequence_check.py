@@ -5,7 +5,7 @@ nothing with the workers and their client but the topics.
     sequence_check.py NAMESRV_PORT TOPIC...
 
 Each line on stdin, {"written": {partition: count}}, is answered after the topics were read on to
-their ends by {"lost": ...}; with "since": ms by all of this:
+their ends by {"lost": ...}; with "since": ms, and "until": ms, by all of this:
     lost       numbers below `written` that are nowhere
     repeated   {partition: messages whose number had been there}, since the last answer
     disordered messages that came before one of a lower number that was new, since the last answer
@@ -16,6 +16,7 @@ their ends by {"lost": ...}; with "since": ms by all of this:
     pauses     {partition: [longest time without a new number, when it ended]} ms, ended behind
                `since`, counted from `since` on
     back       {partition: end of its last pause of 1 s or more} in ms since `since`; 0 = none
+    later      longest pause that began behind `until`, of any; the two above are without those
 When brokers do not answer: {"error": text}.
 """
 import json
@@ -130,36 +131,42 @@ class Checker:
     def partition(self, name):
         return self.partitions.setdefault(name, Partition())
 
-    def answer(self, written, since):
+    def answer(self, written, since, until):
         repeated, lost, disordered, pauses, back = {}, self.lost(written), 0, {}, {}
+        later = 0
         for name in written:
             one = self.partition(name)
             disordered += one.disordered
             if one.repeated:
                 repeated[name] = one.repeated
-            pauses[name], back[name] = pauses_of(one.when, since)
+            pauses[name], back[name], after = pauses_of(one.when, since, until)
+            later = max(later, after)
         for one in self.partitions.values():
             one.disordered = one.repeated = 0
         g = self.generations
         told = {"lost": lost, "repeated": repeated, "disordered": disordered, "pauses": pauses,
-                "back": back, "late": max(g.late.values(), default=0), "late_all": g.late_all,
+                "back": back, "later": later,
+                "late": max(g.late.values(), default=0), "late_all": g.late_all,
                 "stale": g.stale, "moved": [n for n, p in self.partitions.items()
                                             if len(p.queues) > 1]}
         g.late, g.late_all, g.stale = {}, 0, 0
         return told
 
 
-def pauses_of(times, since):
-    before, longest, back = since, (0, 0), 0
+def pauses_of(times, since, until):
+    before, longest, back, later = since, (0, 0), 0, 0
     for when in times:
-        if when is None or when <= since:
+        if when is None or when <= before:
             continue
-        if when - before > longest[0]:
-            longest = (when - before, when - since)
-        if when - before >= 1000:
+        pause = when - before
+        if before >= until:
+            later = max(later, pause)
+        elif pause > longest[0]:
+            longest = (pause, when - since)
+        if before < until and pause >= 1000:
             back = when - since
-        before = max(before, when)
-    return longest, back
+        before = when
+    return longest, back, later
 
 
 def main():
@@ -169,7 +176,8 @@ def main():
         try:
             checker.read()
             written = command["written"]
-            answer = (checker.answer(written, command["since"]) if "since" in command
+            answer = (checker.answer(written, command["since"], command.get("until") or 1 << 62)
+                      if "since" in command
                       else {"lost": checker.lost(written)})
         except (OSError, cluster.Trouble) as error:
             answer = {"error": str(error)}
