@@ -16,12 +16,12 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-#define RC_OWN_BODY_MAX (1536 * 1024) /**< Bytes of a body; longer ones are no records. */
-#define RC_OWN_TEXT_MAX 4096          /**< Bytes of any other text: URLs, labels. */
-#define RC_OWN_NAME_MAX 400           /**< Bytes of the name of a worker or connector. */
-#define RC_OWN_ITEMS_MAX 512          /**< Units in one claim, release or forget. */
-#define RC_OWN_CHUNK_MAX 4096         /**< Entries in one chunk of a snapshot. */
-#define RC_OWN_PARTS_MAX 1024         /**< Chunks of a snapshot. */
+#define RC_OWN_BODY_MAX ((size_t)1536 * 1024) /**< Bytes of a body; longer ones are no records. */
+#define RC_OWN_TEXT_MAX 4096                  /**< Bytes of any other text: URLs, labels. */
+#define RC_OWN_NAME_MAX 400                   /**< Bytes of the name of a worker or connector. */
+#define RC_OWN_ITEMS_MAX 512                  /**< Units in one claim, release or forget. */
+#define RC_OWN_CHUNK_MAX 4096                 /**< Entries in one chunk of a snapshot. */
+#define RC_OWN_PARTS_MAX 1024                 /**< Chunks of a snapshot. */
 #define RC_OWN_EPOCH_MAX ((1 << 20) - 1)
 /** Positions and generations lie below this; claims with more are void. */
 #define RC_OWN_POSITION_MAX ((int64_t)1 << 61)

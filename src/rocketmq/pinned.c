@@ -201,10 +201,9 @@ static size_t bodies_of(const rmq_reply *reply, int64_t from, rc_arena *arena, r
     rc_slice rest = reply->frame->body;
     size_t count = 0, room = 0;
     rmq_stored stored;
-    int r;
 
     *ret = NULL;
-    while ((r = rmq_stored_next(&rest, &stored, err)) > 0) {
+    while (rmq_stored_next(&rest, &stored, err) > 0) {
         rmq_message message;
 
         if (stored.queue_offset < from + (int64_t)count)
@@ -265,8 +264,12 @@ static void on_read(asking *a, const rmq_reply *reply)
     } else if (reply->frame->header.code == RMQ_R_SUCCESS) {
         records.count = bodies_of(reply, a->offset, &arena, &bodies, &err);
         records.bodies = bodies;
-        if (records.count)
+        if (records.count) {
             records.result = RMQ_PINNED_RECORDS;
+        } else if (err.code) {
+            records.result = RMQ_PINNED_FAILED;
+            records.err = &err;
+        }
     } else if (reply->frame->header.code == RMQ_R_PULL_OFFSET_MOVED && !at_the_end(a, reply)) {
         moved(a, reply, &records);
     } else if (reply->frame->header.code != RMQ_R_PULL_NOT_FOUND &&
