@@ -265,8 +265,8 @@ public class PluginsTest {
     @Test
     public void whatALocationLacksIsInCompat() throws Exception {
         jar(new File(root, "home/compat/base.jar"), null, Base.class);
-        jar(new File(root, "thin.jar"), null, Good.class);
-        jar(new File(root, "whole.jar"), null, Base.class, Good.class);
+        jar(new File(root, "thin/thin.jar"), null, Good.class); // not beside the other
+        jar(new File(root, "whole/whole.jar"), null, Base.class, Good.class);
         ClassLoader none = new ClassLoader(getClass().getClassLoader()) {
             @Override
             protected Class<?> loadClass(String name, boolean resolve)
@@ -277,8 +277,8 @@ public class PluginsTest {
             }
         };
         Plugins plugins = new Plugins(none, new File(root, "home"));
-        Class<?> thin = plugins.load(Good.class.getName(), new File(root, "thin.jar").getPath());
-        Class<?> whole = plugins.load(Good.class.getName(), new File(root, "whole.jar").getPath());
+        Class<?> thin = plugins.load(Good.class.getName(), new File(root, "thin").getPath());
+        Class<?> whole = plugins.load(Good.class.getName(), new File(root, "whole").getPath());
 
         assertNotSame(thin.getClassLoader(), thin.getSuperclass().getClassLoader());
         assertSame("its own first", whole.getClassLoader(),
