@@ -14,7 +14,7 @@
 #include <poll.h>
 #include <stdio.h>
 
-#define COUNT 300
+#define COUNT 1500
 #define OK(call)                                                           \
     do {                                                                   \
         rc_error err = {0};                                                \
@@ -305,7 +305,7 @@ static void assert_lines(world *w, int count, bool repeats)
         fail_msg("the last record is %d, not %d", next - 1, count);
 }
 
-static const char *const source[] = {"connector.class=toy-source", "connect.topicname=t", "to=300",
+static const char *const source[] = {"connector.class=toy-source", "connect.topicname=t", "to=1500",
                                      NULL};
 static const char *const sink[] = {"connector.class=toy-sink", "connect.topicnames=t", NULL};
 
