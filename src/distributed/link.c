@@ -10,7 +10,10 @@
 #include <utlist.h>
 
 #define WAIT_MS 10000 /* A read waits at the broker so long. */
-#define FOREIGN_MS 5000
+/* Who else is there is asked for now and then: a message that members have changed may come while
+ * it is too early to believe it, or get lost. The first time soon after connecting. */
+#define LOOK_FIRST_MS 2600
+#define LOOK_MS 5000
 /** How long ago a snapshot may be and still be found: several are written in that time. */
 #define RECENT_MS (INT64_C(25) * 60 * 1000)
 
@@ -22,7 +25,7 @@ struct rc_link {
     uint64_t conn;
     call *calls;          /* asked on it; without an answer when it is closed */
     call *read;           /* the read that is open: a later one replaces it */
-    rc_loop_timer *timer; /* looks for foreign members */
+    rc_loop_timer *timer; /* looks for members */
     bool up;
     pthread_mutex_t mu;
     pthread_cond_t cond;
@@ -116,24 +119,29 @@ static void on_foreign(void *arg, const char *const *names, size_t count, const 
     event->count = err ? 0 : count;
     event->text = event->count ? omc_copy(&event->arena.pub, names[0], strlen(names[0])) : "";
     happened(link, event);
-    rc_loop_timer_set(link->timer, FOREIGN_MS);
+    rc_loop_timer_set(link->timer, link->up ? LOOK_MS : LOOK_FIRST_MS);
     if (link->up)
         return;
     link->up = true;
     happened(link, rc_event_new(RC_EVENT_UP));
 }
 
-static void look_for_foreign(void *arg)
+static void on_members(void *arg, const char *const *names, size_t count, const rc_error *err);
+
+static void look_for_members(void *arg)
 {
     rc_link *link = arg;
 
-    if (link->pinned)
-        rmq_pinned_members(link->pinned, link->config.foreign, on_foreign, link);
+    if (!link->pinned)
+        return;
+    if (link->up)
+        rmq_pinned_members(link->pinned, NULL, on_members, link);
+    rmq_pinned_members(link->pinned, link->config.foreign, on_foreign, link);
 }
 
 static void on_up(void *arg)
 {
-    look_for_foreign(arg);
+    look_for_members(arg);
 }
 
 static void on_down(void *arg, const rc_error *why)
@@ -352,7 +360,7 @@ static void do_open(void *arg)
 {
     rc_link *link = arg;
 
-    RC_ASSERT(rc_loop_timer_new(rmq_client_loop(link->config.client), look_for_foreign, link,
+    RC_ASSERT(rc_loop_timer_new(rmq_client_loop(link->config.client), look_for_members, link,
                                 &link->timer) == 0);
 }
 
