@@ -89,7 +89,7 @@ def instance_error(host, number):
 def test_hello_tells_who_it_is(shared):
     assert shared.hello["name"] == "java-host" and shared.hello["language"].startswith("Java ")
     assert shared.hello["pid"] == shared.process.pid
-    assert shared.hello["capabilities"] == 0xff
+    assert shared.hello["capabilities"] == 0x7f
     assert 64 << 10 <= shared.hello["max_frame"] <= 64 << 20
 
 
