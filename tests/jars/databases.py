@@ -13,7 +13,7 @@ POSTGRES = "io.debezium.connector.postgresql.PostgresConnector"
 MARIADB = "io.debezium.connector.mariadb.MariaDbConnector"
 JDBC = "io.debezium.connector.jdbc.JdbcSinkConnector"
 FIRST = 0.4       # of the rows are there before the connector starts
-HOLD = 0.5        # of the rows are there before it streams: kills behind this are in its stream
+HOLD = 0.5        # of the rows are there before it streams: later kills are in its stream
 VERSIONS = 7      # highest version of a row
 CHUNK = 0.004     # of the rows are inserted by one step of the load
 
@@ -29,9 +29,9 @@ class Changes:
         self.snapshot = None            # where the stream begins, as the last snapshot has told it
         self.marker = 0                 # highest version of the marker that the stream has told
         size = count + 1
-        self.seen = bytearray(size)     # a bit for each version
-        self.streamed = bytearray(size) # the same of those that no snapshot has shown
-        self.read = bytearray(size)     # 1 + the highest version that a snapshot has shown
+        self.seen = bytearray(size)      # a bit for each version
+        self.streamed = bytearray(size)  # the same, as the stream has told it
+        self.read = bytearray(size)      # 1 + the highest version that a snapshot has shown
         self.deleted = bytearray(size)
         self.distinct = self.repeated = self.damaged = self.events = self.updates = 0
 
