@@ -4,7 +4,8 @@
 """Connectors from Maven Central as they are, and a user's own, move records between real servers
 (PostgreSQL and MariaDB of Debian, a Kafka broker) and a real RocketMQ 5.5. While they do, the Java
 hosts and the worker are killed with SIGKILL at random points, twice each; with less than 200,000
-records, once at least, because they may be through before.
+records, once at least, because they may be through before. Of a database, the last two kills
+are in the stream behind the snapshot.
 
 At the end a reader of its own (tests/rocketmq/stored.py: plain sockets, nothing of our client), or
 the target itself, is compared with the source, each record: lost, repeated (which kills may do: the

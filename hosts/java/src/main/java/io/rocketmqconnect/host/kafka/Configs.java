@@ -41,6 +41,21 @@ final class Configs {
         return made;
     }
 
+    /**
+     * A task's configuration as the worker has to have it: connectors hand on what of() has made of
+     * the converters, and the worker's own would be lost.
+     */
+    static Map<String, String> back(Map<String, String> task, Map<String, String> given) {
+        Map<String, String> made = new HashMap<>(task);
+
+        for (String key : new String[] {"key.converter", "value.converter"})
+            if (given.containsKey(key))
+                made.put(key, given.get(key));
+            else
+                made.remove(key);
+        return made;
+    }
+
     private static void converter(Map<String, String> made, String key) {
         String type = made.getOrDefault(Smts.PREFIX + key, made.get(key));
 

@@ -6,6 +6,7 @@ import io.rocketmqconnect.host.session.Start;
 
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -23,10 +24,12 @@ import org.apache.kafka.connect.storage.OffsetStorageReader;
 final class KafkaConnector implements Api.ConnectorPlugin {
     private final Connector connector;
     private final Map<String, String> config;
+    private final Map<String, String> given;
     private final Api.ConnectorCalls calls;
 
     KafkaConnector(Connector connector, Start start, Api.ConnectorCalls calls) {
         this.connector = connector;
+        this.given = start.config;
         this.config =
                 Configs.of(start.config, start.connector, start.className,
                         connector instanceof SinkConnector);
@@ -55,7 +58,11 @@ final class KafkaConnector implements Api.ConnectorPlugin {
 
     @Override
     public List<Map<String, String>> taskConfigs(int max) {
-        return connector.taskConfigs(max);
+        List<Map<String, String>> configs = new ArrayList<>();
+
+        for (Map<String, String> config : connector.taskConfigs(max))
+            configs.add(Configs.back(config, given));
+        return configs;
     }
 
     @Override
