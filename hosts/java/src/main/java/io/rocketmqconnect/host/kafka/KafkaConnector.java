@@ -4,9 +4,9 @@ package io.rocketmqconnect.host.kafka;
 import io.rocketmqconnect.host.session.Api;
 import io.rocketmqconnect.host.session.Start;
 
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
