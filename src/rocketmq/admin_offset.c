@@ -106,23 +106,34 @@ static int indexed_up_to(rmq_client *client, const char *broker, int64_t *ret_en
     return r;
 }
 
+/* A broker that has just started fails to answer (SYSTEM_ERROR, NoSuchElementException) until it
+ * has figures of its first seconds. */
+static bool too_young(int r, const rc_error *err)
+{
+    return r < 0 && strstr(err->msg, "NoSuchElementException") != NULL;
+}
+
 static int wait_for_index(rmq_client *client, const char *broker, rc_error *err)
 {
     int64_t deadline = rc_mono_ms(rc_clock_real()) + INDEX_WAIT_MS;
-    int64_t target, end, indexed;
-    int r = indexed_up_to(client, broker, &target, &indexed, err);
+    int64_t target = -1, end, indexed;
 
-    while (r == 0 && indexed < target) {
+    for (;;) {
+        int r = indexed_up_to(client, broker, &end, &indexed, err);
+
+        if (r == 0 && target < 0)
+            target = end;
+        if ((r < 0 && !too_young(r, err)) || (r == 0 && indexed >= target))
+            return r;
         if (rc_mono_ms(rc_clock_real()) > deadline)
-            return rc_fail_retriable(
-                err, OMC_ETIMEDOUT,
-                "broker %s is more than %d s behind with its index: %lld bytes "
-                "are stored and not shown yet",
-                broker, INDEX_WAIT_MS / 1000, (long long)(target - indexed));
+            return r < 0 ? r
+                         : rc_fail_retriable(
+                               err, OMC_ETIMEDOUT,
+                               "broker %s is more than %d s behind with its index: %lld bytes "
+                               "are stored and not shown yet",
+                               broker, INDEX_WAIT_MS / 1000, (long long)(target - indexed));
         (void)poll(NULL, 0, INDEX_LOOK_MS);
-        r = indexed_up_to(client, broker, &end, &indexed, err);
     }
-    return r;
 }
 
 int rmq_offset_next(rmq_client *client, const rmq_queue *queue, int64_t *ret, rmq_error *err)
