@@ -315,6 +315,12 @@ void rmq_pinned_read(rmq_pinned *p, int64_t offset, int64_t wait_ms, rmq_pinned_
 
 /* ---- appending ------------------------------------------------------------------------------- */
 
+static bool stored_somehow(int code)
+{
+    return code == RMQ_R_SUCCESS || code == RMQ_R_FLUSH_DISK_TIMEOUT ||
+           code == RMQ_R_SLAVE_NOT_AVAILABLE || code == RMQ_R_FLUSH_SLAVE_TIMEOUT;
+}
+
 static void on_append(asking *a, const rmq_reply *reply)
 {
     rmq_pinned_stored stored = {.offset = -1};
@@ -323,25 +329,19 @@ static void on_append(asking *a, const rmq_reply *reply)
     if (reply->result < 0) {
         stored.err = reply->err;
         stored.unknown = (reply->err->flags & RMQ_ERR_UNKNOWN_OUTCOME) != 0;
-    } else {
-        switch (reply->frame->header.code) {
-        case RMQ_R_FLUSH_DISK_TIMEOUT:
-        case RMQ_R_SLAVE_NOT_AVAILABLE:
-        case RMQ_R_FLUSH_SLAVE_TIMEOUT:
-            stored.weak = true;
-            stored.err = refusal(a, reply, &err);
-            /* fall through */
-        case RMQ_R_SUCCESS:
-            stored.offset = field_or(reply, "queueOffset", -1);
-            if (stored.offset >= 0)
-                break;
-            stored.unknown = true;
-            (void)rc_fail(&err, OMC_EFORMAT, "the broker stored a record and does not say where");
-            stored.err = &err;
-            break;
-        default:
-            stored.err = refusal(a, reply, &err);
-        }
+        a->done.append(a->arg, &stored);
+        return;
+    }
+    if (reply->frame->header.code != RMQ_R_SUCCESS)
+        stored.err = refusal(a, reply, &err);
+    if (stored_somehow(reply->frame->header.code)) {
+        stored.weak = reply->frame->header.code != RMQ_R_SUCCESS;
+        stored.offset = field_or(reply, "queueOffset", -1);
+        stored.unknown = stored.offset < 0;
+    }
+    if (stored.unknown) {
+        (void)rc_fail(&err, OMC_EFORMAT, "the broker stored a record and does not say where");
+        stored.err = &err;
     }
     a->done.append(a->arg, &stored);
 }

@@ -219,7 +219,7 @@ struct held {
 };
 struct worker {
     int id;
-    char name[8];
+    char name[16];
     bool alive, frozen;
     uint64_t life;      /* Of the process; another at each start. */
     double rate;        /* Of its boot-time clock. */
