@@ -116,7 +116,7 @@ static bool too_young(int r, const rc_error *err)
 static int wait_for_index(rmq_client *client, const char *broker, rc_error *err)
 {
     int64_t deadline = rc_mono_ms(rc_clock_real()) + INDEX_WAIT_MS;
-    int64_t target = -1, end, indexed;
+    int64_t target = -1, end = 0, indexed = 0;
 
     for (;;) {
         int r = indexed_up_to(client, broker, &end, &indexed, err);
