@@ -105,7 +105,8 @@ static void restart(sim *s, broker *b)
 
     if (s->mix->loss && (s->mix->loss == 2 || engine_chance(&s->engine, 0.7)))
         lose = 1 + engine_below(&s->engine, RC_MAX(s->mix->loss_max, 1));
-    broker_restart(s, b, some_span(s), lose);
+    /* It is back when all is healed: what follows is measured from then on. */
+    broker_restart(s, b, RC_MIN(some_span(s), s->times.heal + 500 * SIM_MS - s->engine.now), lose);
 }
 
 /* ---- the die --------------------------------------------------------------------------------- */
