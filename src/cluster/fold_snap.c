@@ -155,6 +155,12 @@ static struct set *set_of(rc_fold_parts *parts, const rc_own_record *r)
     oldest->hash = r->hash;
     oldest->age = ++parts->age;
     oldest->fold = rc_fold_new_at(r->upto);
+    if (rc_fold_offset(r->upto) == 0) {
+        /* Of a log that goes on from another: as after rc_fold_move(), nothing counts before the
+         * genesis, which comes behind offset 0 when somebody else was faster. */
+        oldest->fold->begun = false;
+        oldest->fold->moved = true;
+    }
     return oldest;
 }
 
