@@ -290,7 +290,8 @@ static void fold_one(rc_topic_store *store, rc_topic_queue *queue, const rmq_mes
 
 static void merge_fold(rc_topic_store *store, merge *m)
 {
-    qsort(m->items, m->count, sizeof *m->items, in_order);
+    if (m->count > 1) /* items may be NULL */
+        qsort(m->items, m->count, sizeof *m->items, in_order);
     for (size_t i = 0; i < m->count; i++)
         fold_one(store, m->items[i].queue, m->items[i].message);
 }
