@@ -14,6 +14,7 @@
  * it is too early to believe it, or get lost. The first time soon after connecting. */
 #define LOOK_FIRST_MS 2600
 #define LOOK_MS 5000
+#define LOOK_AGAIN_MS 1000 /* When it was not told. */
 /** How long ago a snapshot may be and still be found: several are written in that time. */
 #define RECENT_MS (INT64_C(25) * 60 * 1000)
 
@@ -109,14 +110,23 @@ static void happened(rc_link *link, rc_event *event)
 
 /* ---- connection ------------------------------------------------------------------------------ */
 
-/* An error is the brokers' way to say that there is none. The first answer comes before UP: nothing
- * is run before it is known who else is there. */
+/* The first answer comes before UP: nothing is run before it is known who else is there. */
 static void on_foreign(void *arg, const char *const *names, size_t count, const rc_error *err)
 {
     rc_link *link = arg;
-    rc_event *event = rc_event_new(RC_EVENT_FOREIGN);
+    rc_event *event;
 
-    event->count = err ? 0 : count;
+    if (err) {
+        if (!link->up)
+            rc_warn(RC_CLUSTER_COMPONENT,
+                    "cannot see whether workers of the Java runtime are in group '%s', and runs "
+                    "nothing before that is known; asked again in %d ms: %s",
+                    link->config.foreign, LOOK_AGAIN_MS, err->msg);
+        rc_loop_timer_set(link->timer, LOOK_AGAIN_MS);
+        return;
+    }
+    event = rc_event_new(RC_EVENT_FOREIGN);
+    event->count = count;
     event->text = event->count ? omc_copy(&event->arena.pub, names[0], strlen(names[0])) : "";
     happened(link, event);
     rc_loop_timer_set(link->timer, link->up ? LOOK_MS : LOOK_FIRST_MS);

@@ -75,15 +75,6 @@ int rmq_group_delete(rmq_client *client, const char *group, rmq_error *err)
 
 /* ---- members --------------------------------------------------------------------------------- */
 
-/* Brokers say so with the code of any failure (protocol §10). */
-static bool nobody_there(const admin_call *call)
-{
-    rc_slice remark = call->answer.frame.header.remark;
-    static const char mark[] = "no consumer for this group";
-
-    return remark.base && memmem(remark.base, remark.len, mark, sizeof mark - 1);
-}
-
 /* Members as one broker knows them. */
 static int members_at(rmq_client *client, const char *group, const char *wire,
                       const struct admin_broker *broker, rmq_name_list **ret, rc_error *err)
@@ -99,8 +90,9 @@ static int members_at(rmq_client *client, const char *group, const char *wire,
     admin_text(&call, "consumerGroup", wire);
     r = admin_ask(&call, RMQ_R_SYSTEM_ERROR, err);
     if (r == RMQ_R_SYSTEM_ERROR)
-        return nobody_there(&call) ? admin_name_list(client, nobody, ret, err)
-                                   : admin_refused(&call, err);
+        return rmq_nobody_in_group(r, call.answer.frame.header.remark)
+                   ? admin_name_list(client, nobody, ret, err)
+                   : admin_refused(&call, err);
     r = r < 0 ? r : admin_json(&call, &root, err);
     if (r < 0)
         return r;

@@ -152,6 +152,14 @@ static bool is_acl_refusal(int code, rc_slice remark)
            memmem(remark.base, remark.len, mark, sizeof mark - 1) != NULL;
 }
 
+bool rmq_nobody_in_group(int code, rc_slice remark)
+{
+    static const char mark[] = "no consumer for this group";
+
+    return code == RMQ_R_SYSTEM_ERROR && remark.base &&
+           memmem(remark.base, remark.len, mark, sizeof mark - 1);
+}
+
 int rmq_fail_response(rc_error *err, int code, rc_slice remark, const char *what)
 {
     int meaning = is_acl_refusal(code, remark) ? RMQ_R_NO_PERMISSION : code;

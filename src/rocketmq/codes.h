@@ -94,6 +94,9 @@ enum rmq_response_code {
 const char *rmq_request_name(int code, char out[32]);
 /** "SYSTEM_BUSY", or "code 4711". */
 const char *rmq_response_name(int code, char out[32]);
+/** Whether a refusal of 38 or 203 means that nobody is a member of the group: brokers say so with
+ * the code of any failure (protocol §10). */
+bool rmq_nobody_in_group(int code, rc_slice remark);
 /**
  * Turns a refusal into an error: "<what>: <NAME> (<code>): <remark>; <cure>". `what` names request,
  * topic, queue and broker. The remark is cut at 400 bytes and control characters become blanks.

@@ -386,6 +386,13 @@ static void on_members(asking *a, const rmq_reply *reply)
     json_t *body = NULL, *list, *name;
     size_t i, count = 0;
 
+    if (reply->result == 0 &&
+        rmq_nobody_in_group(reply->frame->header.code, reply->frame->header.remark)) {
+        const char *nobody = NULL;
+
+        a->done.members(a->arg, &nobody, 0, NULL);
+        return;
+    }
     if (reply->result < 0 || reply->frame->header.code != RMQ_R_SUCCESS) {
         a->done.members(a->arg, NULL, 0, refusal(a, reply, &err));
         return;

@@ -82,7 +82,7 @@ void rmq_pinned_append(rmq_pinned *pinned, rc_slice body, rmq_pinned_append_fn *
 /** Names of the members of a group that this broker knows, during the callback; NULL and err. */
 typedef void rmq_pinned_members_fn(void *arg, const char *const *names, size_t count,
                                    const rc_error *err);
-/** `group` NULL = the own one. Brokers answer with an error when nobody is a member. */
+/** `group` NULL = the own one. */
 void rmq_pinned_members(rmq_pinned *pinned, const char *group, rmq_pinned_members_fn *done,
                         void *arg);
 
