@@ -122,7 +122,6 @@ static int open_once(rc_service_cluster *sc, const rc_worker_config *config,
                                  .weight = (uint32_t)config->weight,
                                  .timers = rc_timers_default(),
                                  .create_topics = config->auto_create_topics,
-                                 .cancel = &opening->cancel,
                                  .ended = ended,
                                  .arg = arg};
     int r = 0;

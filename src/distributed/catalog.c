@@ -8,8 +8,6 @@
 #include "base/units.h"
 #include "config/labels.h"
 
-#include <stdlib.h>
-
 const char *rc_catalog_unit_name(omc_arena *arena, const char *connector, int64_t generation,
                                  int64_t number)
 {
@@ -17,23 +15,18 @@ const char *rc_catalog_unit_name(omc_arena *arena, const char *connector, int64_
                            (long long)number);
 }
 
-const char *rc_catalog_connector(omc_arena *arena, const char *unit, int64_t *ret_generation,
-                                 int64_t *ret_number)
+const char *rc_catalog_connector(omc_arena *arena, const char *unit, int32_t number,
+                                 int64_t *ret_generation, int64_t *ret_record)
 {
-    const char *mark = strrchr(unit, '#');
-    char *end;
+    /* Names of connectors may hold such marks, too: the last one is ours, and a half has none. */
+    const char *mark = number == RC_OWN_HALF ? NULL : strrchr(unit, '#');
+    const char *dot = mark ? strchr(mark, '.') : NULL;
 
-    *ret_generation = *ret_number = -1;
-    if (!mark)
-        return unit;
-    *ret_generation = strtoll(mark + 1, &end, 10);
-    if (*end != '.' || end == mark + 1) {
-        *ret_generation = -1;
-        return unit;
-    }
-    *ret_number = strtoll(end + 1, &end, 10);
-    if (*end != '\0') {
-        *ret_generation = *ret_number = -1;
+    *ret_generation = *ret_record = -1;
+    if (!dot ||
+        rc_parse_int64(omc_slice_of(mark + 1, (size_t)(dot - mark) - 1), ret_generation) < 0 ||
+        rc_parse_int64(omc_slice_str(dot + 1), ret_record) < 0) {
+        *ret_generation = *ret_record = -1;
         return unit;
     }
     return omc_copy(arena, unit, (size_t)(mark - unit));
@@ -81,7 +74,8 @@ static void look_at_owned(making *m)
         if (!unit->owner || unit->number < 0)
             continue;
         rc_arena_reset(&arena, 4096);
-        connector = rc_catalog_connector(&arena.pub, unit->connector, &generation, &number);
+        connector =
+            rc_catalog_connector(&arena.pub, unit->connector, unit->number, &generation, &number);
         HASH_FIND_STR(m->busy, connector, b);
         if (!b) {
             b = rc_calloc(1, sizeof *b);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 
 #include <inttypes.h>
-#include <openssl/rand.h>
+#include <sys/random.h>
 
 #define TIMEOUT_MS 3000
 /* The store tells of changes one by one; the catalogue is made for all that come within this. */
@@ -93,14 +93,6 @@ void rc_cluster_drain(rc_cluster *cluster, bool on)
     rc_event *event = rc_event_new(RC_EVENT_DRAIN);
 
     event->on = on;
-    rc_cluster_post(cluster, event);
-}
-
-void rc_cluster_suspect(rc_cluster *cluster, const char *worker)
-{
-    rc_event *event = rc_event_new(RC_EVENT_SUSPECT);
-
-    event->text = omc_copy(&event->arena.pub, worker, strlen(worker));
     rc_cluster_post(cluster, event);
 }
 
@@ -283,9 +275,6 @@ static void handle(rc_cluster *cluster, rc_event *event, int64_t now)
         cluster->drain_asked = event->on;
         rc_membership_drain(m, now, cluster->drain_asked || cluster->foreign);
         break;
-    case RC_EVENT_SUSPECT:
-        rc_membership_suspect(m, now, event->text, RC_SUSPECT_OPERATOR);
-        break;
     case RC_EVENT_LEAVE:
         rc_membership_leave(m, now, event->number);
         break;
@@ -395,17 +384,17 @@ static void perform(rc_cluster *cluster, const rc_action *a)
 
 static rc_event *take_events(rc_cluster *cluster, int64_t until_ms, bool *ret_end)
 {
+    rc_clock *clock = rc_clock_real();
     rc_event *events;
 
     pthread_mutex_lock(&cluster->mu);
     while (!cluster->first && !cluster->end) {
         int64_t left_ms = until_ms - rc_cluster_now();
-        int64_t at_ns = rc_mono_ns(rc_clock_real()) + RC_MIN(left_ms, 3600000) * 1000000;
-        const struct timespec at = {.tv_sec = at_ns / 1000000000, .tv_nsec = at_ns % 1000000000};
 
         if (left_ms <= 0)
             break;
-        (void)pthread_cond_timedwait(&cluster->cond, &cluster->mu, &at);
+        (void)clock->wait(clock, &cluster->cond, &cluster->mu,
+                          rc_mono_ns(clock) + RC_MIN(left_ms, 3600000) * 1000000);
     }
     events = cluster->first;
     cluster->first = cluster->last = NULL;
@@ -486,7 +475,7 @@ static uint64_t random_bits(void *arg)
     uint64_t bits;
 
     (void)arg;
-    RC_ASSERT(RAND_bytes((unsigned char *)&bits, sizeof bits) == 1);
+    RC_ASSERT(getrandom(&bits, sizeof bits, 0) == (ssize_t)sizeof bits);
     return bits;
 }
 
@@ -509,21 +498,18 @@ static int new_machine(rc_cluster *cluster, rc_error *err)
 static rc_cluster *allocate(const rc_cluster_config *config)
 {
     rc_cluster *cluster = rc_calloc(1, sizeof *cluster);
-    pthread_condattr_t attr;
 
     cluster->config = *config;
     cluster->ruler = (rc_ruler){.book = {book_put, book_find, cluster},
                                 .elsewhere = rc_cluster_elsewhere,
                                 .report = on_report,
                                 .arg = cluster};
+    cluster->again_ms = INT64_MAX;
     while (cluster->incarnation == 0)
         cluster->incarnation = random_bits(NULL);
     pthread_mutex_init(&cluster->mu, NULL);
     pthread_mutex_init(&cluster->machine_mu, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&cluster->cond, &attr);
-    pthread_condattr_destroy(&attr);
+    rc_cond_init(&cluster->cond);
     rc_lease_init(&cluster->lease, want_lease, cluster);
     cluster->member = rc_format("%s@%016" PRIx64, config->worker_id, cluster->incarnation);
     cluster->group = rc_format("%s-members", config->cluster);
@@ -574,9 +560,9 @@ int rc_cluster_join(rc_cluster *cluster, rc_worker *worker, rc_error *err)
 
 void rc_cluster_leave(rc_cluster *cluster, int64_t wait_ms)
 {
+    rc_clock *clock = rc_clock_real();
+    int64_t end_ns = rc_mono_ns(clock) + (wait_ms + 5000) * 1000000;
     rc_event *event;
-    int64_t end_ns = rc_mono_ns(rc_clock_real()) + (wait_ms + 5000) * 1000000;
-    const struct timespec end = {.tv_sec = end_ns / 1000000000, .tv_nsec = end_ns % 1000000000};
 
     if (!cluster->started)
         return;
@@ -584,7 +570,7 @@ void rc_cluster_leave(rc_cluster *cluster, int64_t wait_ms)
     event->number = wait_ms;
     rc_cluster_post(cluster, event);
     pthread_mutex_lock(&cluster->mu);
-    while (!cluster->left && pthread_cond_timedwait(&cluster->cond, &cluster->mu, &end) == 0)
+    while (!cluster->left && clock->wait(clock, &cluster->cond, &cluster->mu, end_ns) == 0)
         ;
     if (!cluster->left)
         rc_warn(RC_CLUSTER_COMPONENT,

@@ -36,7 +36,6 @@ typedef struct rc_cluster_config {
     rmq_client *client;    /**< Borrowed; outlives the cluster. */
     rc_topic_store *store; /**< Borrowed; outlives the cluster. */
     bool create_topics;    /**< Also the ownership topic. */
-    const atomic_bool *cancel;
     /** The worker can be no member any more: another process has its name, or took it. Once, on the
      *  cluster's thread; the process is to end. */
     void (*ended)(void *arg, const rc_error *why);
@@ -59,8 +58,6 @@ int rc_cluster_join(rc_cluster *cluster, rc_worker *worker, rc_error *err);
 void rc_cluster_changed(rc_cluster *cluster);
 /** Takes no more units and gives away what there is; or takes part again. Any thread. */
 void rc_cluster_drain(rc_cluster *cluster, bool on);
-/** Closes the session of a worker somebody knows to be dead. Any thread. */
-void rc_cluster_suspect(rc_cluster *cluster, const char *worker);
 /** Drains and leaves, waiting for that at most `wait_ms`. Any thread but the worker's. */
 void rc_cluster_leave(rc_cluster *cluster, int64_t wait_ms);
 /** Ends the thread: no orders come any more, and the lease runs out. Before the worker stops.

@@ -33,7 +33,6 @@ typedef enum rc_event_kind {
     RC_EVENT_WANT_LEASE,
     RC_EVENT_CATALOG,
     RC_EVENT_DRAIN,
-    RC_EVENT_SUSPECT,
     RC_EVENT_LEAVE
 } rc_event_kind;
 
@@ -49,7 +48,7 @@ typedef struct rc_event {
     const char **names;
     size_t count;
     bool on;
-    const char *text; /* name; why */
+    const char *text; /* name */
     rc_unit_id unit;
     rc_unit_report report;
     rc_error err;
@@ -94,9 +93,9 @@ int rc_home_find(const rc_cluster_config *config, int64_t *ret_epoch, char **ret
 /** "orders#12.1" of a task record; of the half the name itself. In `arena`. */
 const char *rc_catalog_unit_name(omc_arena *arena, const char *connector, int64_t generation,
                                  int64_t number);
-/** Name of the connector in it; `ret_*` -1 when it is a half's. */
-const char *rc_catalog_connector(omc_arena *arena, const char *unit, int64_t *ret_generation,
-                                 int64_t *ret_number);
+/** Name of the connector in the name of a unit with this number; `ret_*` -1 when it is a half. */
+const char *rc_catalog_connector(omc_arena *arena, const char *unit, int32_t number,
+                                 int64_t *ret_generation, int64_t *ret_record);
 typedef struct rc_catalog {
     rc_arena arena;
     rc_catalog_unit *units;
@@ -139,7 +138,6 @@ struct rc_cluster {
     pthread_cond_t cond;
     rc_event *first, *last;
     bool end, catalog_due, left;
-    bool busy; /* the machine is being worked on: questions wait */
 
     pthread_mutex_t machine_mu; /* guards the machine, for questions */
     rc_membership *machine;
@@ -147,7 +145,8 @@ struct rc_cluster {
     char *home;
 
     /* Cluster's thread: */
-    rc_own_unit_entry *units;
+    rc_own_unit_entry *units, *by_report;
+    int64_t again_ms;      /* when an order is due again; INT64_MAX = never */
     int64_t lease_look_ms; /* when to see whether the lease is in use; 0 = it has run out */
     int64_t catalog_ms;    /* when to make it again; 0 = not */
     bool exited;

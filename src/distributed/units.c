@@ -23,7 +23,9 @@ struct rc_own_unit_entry {
     bool started, outdated;
     int64_t again_ms; /* when to order it again; 0 = not */
     int tries;
+    char *reported; /* key of what the worker's reports name */
     UT_hash_handle hh;
+    UT_hash_handle by_report;
 };
 
 /* ---- entries --------------------------------------------------------------------------------- */
@@ -38,25 +40,28 @@ static rc_own_unit_entry *find(rc_cluster *cluster, const rc_unit_id *unit)
     return e;
 }
 
+static char *report_key(const char *connector, int32_t number, int64_t generation)
+{
+    return rc_format("%" PRId64 "/%" PRId32 "/%s", generation, number, connector);
+}
+
 static rc_own_unit_entry *find_reported(rc_cluster *cluster, const rc_unit_report *report)
 {
-    rc_own_unit_entry *e, *next;
+    RC_AUTO_FREE char *key = report_key(report->connector, report->task, report->generation);
+    rc_own_unit_entry *e;
 
-    HASH_ITER(hh, cluster->units, e, next)
-    {
-        if (e->fence->generation == report->generation && e->number == report->task &&
-            strcmp(e->connector, report->connector) == 0)
-            return e;
-    }
-    return NULL;
+    HASH_FIND(by_report, cluster->by_report, key, strlen(key), e);
+    return e;
 }
 
 static void remove_entry(rc_cluster *cluster, rc_own_unit_entry *e)
 {
     rc_fence_revoke(e->fence); /* whatever was forgotten */
     HASH_DEL(cluster->units, e);
+    HASH_DELETE(by_report, cluster->by_report, e);
     rc_fence_unref(e->fence);
     free(e->key);
+    free(e->reported);
     free(e->unit_name);
     free(e->connector);
     free(e);
@@ -79,10 +84,12 @@ static rc_own_unit_entry *add_entry(rc_cluster *cluster, const rc_action *action
     e->key = rc_strdup(key);
     e->unit_name = rc_strdup(action->unit.connector);
     e->number = action->unit.number;
-    e->connector = rc_strdup(
-        rc_catalog_connector(&arena.pub, e->unit_name, &e->record_generation, &e->record_number));
+    e->connector = rc_strdup(rc_catalog_connector(&arena.pub, e->unit_name, e->number,
+                                                  &e->record_generation, &e->record_number));
     e->fence = rc_fence_new(&cluster->lease, action->generation, cluster->incarnation);
+    e->reported = report_key(e->connector, e->number, action->generation);
     HASH_ADD_KEYPTR(hh, cluster->units, e->key, strlen(e->key), e);
+    HASH_ADD_KEYPTR(by_report, cluster->by_report, e->reported, strlen(e->reported), e);
     rc_arena_release(&arena);
     return e;
 }
@@ -226,6 +233,8 @@ int64_t rc_units_again(rc_cluster *cluster, int64_t now_ms)
     int64_t next_ms = INT64_MAX;
     rc_own_unit_entry *e, *next;
 
+    if (cluster->again_ms > now_ms)
+        return cluster->again_ms;
     HASH_ITER(hh, cluster->units, e, next)
     {
         if (e->again_ms && e->again_ms <= now_ms) {
@@ -235,23 +244,11 @@ int64_t rc_units_again(rc_cluster *cluster, int64_t now_ms)
         if (e->again_ms)
             next_ms = RC_MIN(next_ms, e->again_ms);
     }
+    cluster->again_ms = next_ms;
     return next_ms;
 }
 
 /* ---- reports --------------------------------------------------------------------------------- */
-
-static int same_name(void *arg, const rc_stored_connector *connector)
-{
-    return strcmp(connector->name, arg) == 0;
-}
-
-static bool exists(rc_cluster *cluster, const char *connector)
-{
-    rc_error err = {0};
-
-    return rc_store_each(rc_topic_store_base(cluster->config.store), same_name,
-                         (void *)(uintptr_t)connector, &err) != 0;
-}
 
 /* What others see of it, over REST. */
 static void publish(rc_cluster *cluster, const rc_unit_report *report)
@@ -260,7 +257,7 @@ static void publish(rc_cluster *cluster, const rc_unit_report *report)
     const char *trace = report->err && report->err->code ? report->err->msg : NULL;
 
     if (report->task == RC_UNIT_HALF && report->event == RC_UNIT_RELEASED &&
-        !exists(cluster, report->connector)) {
+        !rc_topic_store_has(cluster->config.store, report->connector)) {
         /* Its last word: also removes the states of its tasks. */
         rc_topic_store_state(cluster->config.store, report->connector, RC_UNIT_HALF, "DESTROYED",
                              NULL, NULL, RC_MAX(report->generation, 0));
@@ -298,6 +295,7 @@ static bool order_again(rc_cluster *cluster, rc_own_unit_entry *e, int64_t now_m
         !record_is_newest(cluster, e))
         return false;
     e->again_ms = now_ms + AGAIN_MS;
+    cluster->again_ms = RC_MIN(cluster->again_ms, e->again_ms);
     return true;
 }
 

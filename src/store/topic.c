@@ -241,6 +241,18 @@ void rc_topic_store_states(rc_topic_store *store, void (*each)(void *arg, const 
     (void)pthread_mutex_unlock(&store->mu);
 }
 
+bool rc_topic_store_has(rc_topic_store *store, const char *connector)
+{
+    const rc_shared_connector *found;
+    bool has;
+
+    (void)pthread_mutex_lock(&store->mu);
+    found = rc_shared_find(store->shared, connector);
+    has = found && !found->deleted;
+    (void)pthread_mutex_unlock(&store->mu);
+    return has;
+}
+
 static const char *copied(omc_arena *arena, const char *text)
 {
     return text ? omc_copy(arena, text, strlen(text)) : NULL;

@@ -87,6 +87,8 @@ void rc_topic_store_state(rc_topic_store *store, const char *connector, int task
 void rc_topic_store_states(rc_topic_store *store, void (*each)(void *arg, const rc_shared_state *),
                            void *arg);
 
+/** Whether there is such a connector, and it was not deleted. */
+bool rc_topic_store_has(rc_topic_store *store, const char *connector);
 /** State of a connector (task -1) or a task; texts in `arena`. false = nobody has said anything. */
 bool rc_topic_store_state_get(rc_topic_store *store, const char *connector, int task,
                               omc_arena *arena, rc_shared_state *ret);
