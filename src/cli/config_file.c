@@ -7,18 +7,21 @@
 
 int rc_worker_config_usage(const rc_args *args)
 {
-    const char *pair;
+    rc_arena arena;
+    rc_kv kv;
+    int code;
 
-    for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++)
-        if (!strchr(pair, '=') || *pair == '=')
-            return rc_usage(args, "--set '%s': expected KEY=VALUE, such as httpPort=8083", pair);
-    return RC_EXIT_OK;
+    rc_arena_init(&arena, 1024);
+    rc_kv_init(&kv, &arena.pub);
+    code = rc_args_sets(args, &kv);
+    rc_arena_release(&arena);
+    return code;
 }
 
 int rc_worker_config_load(const rc_args *args, omc_arena *arena, rc_worker_config *ret,
                           rc_error *err)
 {
-    const char *path = rc_args_get(args, "config-file"), *pair;
+    const char *path = rc_args_get(args, "config-file");
     const omc_keyvalue *file = NULL;
     rc_problems problems;
     rc_kv kv;
@@ -33,11 +36,7 @@ int rc_worker_config_load(const rc_args *args, omc_arena *arena, rc_worker_confi
             return r;
         rc_kv_put_all(&kv, file);
     }
-    for (size_t i = 0; (pair = rc_args_nth(args, "set", i)); i++) {
-        const char *equals = strchr(pair, '=');
-
-        rc_kv_put(&kv, omc_slice_of(pair, (size_t)(equals - pair)), omc_slice_str(equals + 1));
-    }
+    (void)rc_args_sets(args, &kv); /* rc_worker_config_usage() has said what is wrong. */
     rc_problems_init(&problems, arena);
     r = rc_worker_config_parse(rc_kv_done(&kv), arena, ret, &problems, err);
     for (size_t i = 0; i < problems.count; i++)

@@ -31,28 +31,12 @@ typedef struct forwarding {
     int64_t deadline_ns;
 } forwarding;
 
-static const char *method_name(rest_method method)
-{
-    switch (method) {
-    case REST_POST:
-        return "POST";
-    case REST_PUT:
-        return "PUT";
-    case REST_PATCH:
-        return "PATCH";
-    case REST_DELETE:
-        return "DELETE";
-    default:
-        return "GET";
-    }
-}
-
 /* ---- coming in ------------------------------------------------------------------------------- */
 
 bool forward_admit(exchange *ex, const char *value)
 {
     rc_rest *rest = ex->rest;
-    const rc_peer_call call = {method_name(ex->method), ex->uri,
+    const rc_peer_call call = {routes_methods(ex->method, &ex->arena.pub), ex->uri,
                                omc_slice_of(ex->body.data, ex->body.len),
                                rest->cluster.incarnation};
     rc_peer_caller from;
@@ -87,7 +71,7 @@ static int call_peer(const forwarding *f, rc_http_answer *ret, rc_error *err)
 {
     exchange *ex = f->ex;
     const size_t len = strlen(f->peer.url);
-    const rc_peer_call call = {method_name(ex->method), ex->uri,
+    const rc_peer_call call = {routes_methods(ex->method, &ex->arena.pub), ex->uri,
                                omc_slice_of(ex->body.data, ex->body.len), f->peer.incarnation};
     const rc_peer_caller from = {f->cluster.name, f->cluster.incarnation,
                                  atomic_fetch_add(f->count, 1) + 1};
