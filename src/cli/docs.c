@@ -2,6 +2,7 @@
 /* `docs`: reference pages in Markdown, written from the tables that the code itself uses. */
 #include "cli/command.h"
 #include "cli/service.h"
+#include "distributed/cluster.h"
 #include "rest/rest.h"
 #include "worker/metrics.h"
 
@@ -78,11 +79,14 @@ static int docs_metrics(const rc_args *args, rc_buf *out, rc_error *err)
     static const struct {
         const char *name, *type, *help;
     } rows[] = {
-#define X(id, name, type, help) {name, type, help},
+#define X(id, name, type, help) {"task_" name, type, help},
         RC_TASK_METRICS(X)
 #undef X
-#define X(id, name, help) {name "_seconds", "histogram", help},
+#define X(id, name, help) {"task_" name "_seconds", "histogram", help},
             RC_TASK_HISTOGRAMS(X)
+#undef X
+#define X(id, name, type, help) {"cluster_" name, type, help},
+                RC_CLUSTER_FIGURES(X)
 #undef X
     };
 
@@ -90,9 +94,10 @@ static int docs_metrics(const rc_args *args, rc_buf *out, rc_error *err)
     (void)err;
     begin(out, "Metrics", "metrics",
           "`GET /metrics` answers in Prometheus' text format. Metrics of a task carry the labels "
-          "`connector`, `task` and `type`.\n\n| Metric | Type | Meaning |\n| --- | --- | --- |");
+          "`connector`, `task` and `type`; those of the cluster are a distributed worker's.\n\n| "
+          "Metric | Type | Meaning |\n| --- | --- | --- |");
     for (size_t i = 0; i < RC_COUNT(rows); i++)
-        rc_buf_printf(out, "| `rocketmq_connect_task_%s` | %s | %s |\n", rows[i].name, rows[i].type,
+        rc_buf_printf(out, "| `rocketmq_connect_%s` | %s | %s |\n", rows[i].name, rows[i].type,
                       rows[i].help);
     return 0;
 }

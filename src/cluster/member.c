@@ -62,7 +62,7 @@ void rc_m_tell(rc_membership *m, rc_tell level, const char *fmt, ...)
     q->action.text = q->text;
 }
 
-void rc_m_exit(rc_membership *m, rc_exit code, const char *fmt, ...)
+void rc_m_exit(rc_membership *m, rc_member_exit code, const char *fmt, ...)
 {
     struct queued *q;
     va_list ap;

@@ -136,7 +136,7 @@ typedef enum rc_action_kind {
     RC_ACTION_STOP,
     /** The log goes on at `epoch` on broker `text`: CONNECT means that one from now on. */
     RC_ACTION_MOVE,
-    /** End the process, or start anew with another incarnation. `code` is an rc_exit. */
+    /** End the process, or start anew with another incarnation. `code` is an rc_member_exit. */
     RC_ACTION_EXIT,
     /** For the log of the worker: `level` and text. */
     RC_ACTION_TELL
@@ -145,12 +145,12 @@ typedef enum rc_action_kind {
 #define RC_READ_RECENT (-2)
 #define RC_READ_LEAST (-1)
 
-typedef enum rc_exit {
+typedef enum rc_member_exit {
     RC_EXIT_LEFT = 1,    /**< As asked by rc_membership_leave(). */
     RC_EXIT_NAME_IN_USE, /**< A live worker has this name. */
     RC_EXIT_REPLACED,    /**< Another process has taken this name. */
     RC_EXIT_WRONG_LOG    /**< The log belongs to another cluster or epoch. */
-} rc_exit;
+} rc_member_exit;
 
 typedef enum rc_tell { RC_TELL_INFO = 1, RC_TELL_WARN, RC_TELL_ERROR } rc_tell;
 
@@ -170,7 +170,7 @@ typedef struct rc_action {
     rc_unit_id unit;
     int64_t generation;
     int64_t epoch; /**< MOVE */
-    rc_exit code;
+    rc_member_exit code;
     rc_tell level;
     const char *text; /**< "" = none. */
 } rc_action;

@@ -203,7 +203,7 @@ struct rc_membership {
 struct queued *rc_m_act(rc_membership *m, rc_action_kind kind);
 void rc_m_unit_act(rc_membership *m, rc_action_kind kind, const unit *u, const char *text);
 void rc_m_tell(rc_membership *m, rc_tell level, const char *fmt, ...) OMC_PRINTF(3, 4);
-void rc_m_exit(rc_membership *m, rc_exit code, const char *fmt, ...) OMC_PRINTF(3, 4);
+void rc_m_exit(rc_membership *m, rc_member_exit code, const char *fmt, ...) OMC_PRINTF(3, 4);
 uint64_t rc_m_random(rc_membership *m, uint64_t below); /* 0 = of all 64 bits */
 
 /* member_conn.c */

@@ -86,7 +86,28 @@ int rc_cluster_explain(rc_cluster *cluster, const char *connector, int task, rc_
 /** Whether this worker is the one, of all members, who does what one has to do: its name comes
  *  first. false when it is no member. */
 bool rc_cluster_is_first(rc_cluster *cluster);
-/** Figures for metrics: name without prefix, "counter" or "gauge", help, value. */
+/* X(id, name, type, help): rocketmq_connect_cluster_<name>; /metrics and docs come from this. */
+#define RC_CLUSTER_FIGURES(X)                                                                \
+    X(MEMBER, "member", "gauge", "1 while this worker is a member; 0: it may run nothing.")  \
+    X(WORKERS, "workers", "gauge", "Members, this worker included.")                         \
+    X(OWNED, "units_owned", "gauge", "Connectors' halves and tasks that this worker has.")   \
+    X(RUNNING, "units_running", "gauge", "Of them, running.")                                \
+    X(RECORDS, "records_total", "counter", "Records read of the ownership log.")             \
+    X(VOID, "records_void_total", "counter", "Of them, without effect.")                     \
+    X(APPENDS, "appends_total", "counter", "Records written to it.")                         \
+    X(PINGS, "pings_total", "counter", "Questions for its end, which give the lease.")       \
+    X(WON, "claims_won_total", "counter", "Units claimed with success.")                     \
+    X(LOST, "claims_lost_total", "counter", "Claims that another worker was faster with.")   \
+    X(REFUTED, "suspicions_refuted_total", "counter",                                        \
+      "Times others took this worker for dead while it lived.")                              \
+    X(TRUNCATIONS, "log_truncations_total", "counter",                                       \
+      "Times the ownership log had lost its end.")                                           \
+    X(OUTRANKED, "outranked_total", "counter", "Tasks that found a newer owner in the log.") \
+    X(ASSIGNMENTS, "assignments_total", "counter", "Assignments computed.")                  \
+    X(DIVERGED, "divergence_total", "counter",                                               \
+      "Snapshots that differ from what was read here: must stay 0.")
+
+/** Figures for metrics, in the order of the table. */
 void rc_cluster_figures(rc_cluster *cluster,
                         void (*each)(void *arg, const char *name, const char *type,
                                      const char *help, int64_t value),

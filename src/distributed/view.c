@@ -224,42 +224,62 @@ bool rc_cluster_is_first(rc_cluster *cluster)
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
+enum figure {
+#define X(id, name, type, help) FIGURE_##id,
+    RC_CLUSTER_FIGURES(X)
+#undef X
+        FIGURE_COUNT
+};
+
+static const struct {
+    const char *name, *type, *help;
+} figures[] = {
+#define X(id, name, type, help) {name, type, help},
+    RC_CLUSTER_FIGURES(X)
+#undef X
+};
+
+static int64_t members(const rc_fold *fold)
+{
+    rc_fold_worker *worker = NULL;
+    int64_t count = 0;
+
+    while ((worker = rc_fold_next_worker(fold, worker)))
+        count += worker->closed < 0;
+    return count;
+}
+
+static void read_figures(const rc_membership *machine, int64_t ret[FIGURE_COUNT])
+{
+    const rc_member_counts c = rc_membership_counts(machine);
+
+    ret[FIGURE_MEMBER] = rc_membership_state_of(machine) == RC_MEMBERSHIP_OPEN;
+    ret[FIGURE_WORKERS] = members(rc_membership_fold(machine));
+    ret[FIGURE_OWNED] = (int64_t)c.owned;
+    ret[FIGURE_RUNNING] = (int64_t)c.running;
+    ret[FIGURE_RECORDS] = (int64_t)c.records;
+    ret[FIGURE_VOID] = (int64_t)c.void_records;
+    ret[FIGURE_APPENDS] = (int64_t)c.appends;
+    ret[FIGURE_PINGS] = (int64_t)c.pings;
+    ret[FIGURE_WON] = (int64_t)c.claims_won;
+    ret[FIGURE_LOST] = (int64_t)c.claims_lost;
+    ret[FIGURE_REFUTED] = (int64_t)c.closes_refuted;
+    ret[FIGURE_TRUNCATIONS] = (int64_t)c.truncations;
+    ret[FIGURE_OUTRANKED] = (int64_t)c.outranked;
+    ret[FIGURE_ASSIGNMENTS] = (int64_t)c.assignments;
+    ret[FIGURE_DIVERGED] = (int64_t)c.diverged;
+}
+
 void rc_cluster_figures(rc_cluster *cluster,
                         void (*each)(void *arg, const char *name, const char *type,
                                      const char *help, int64_t value),
                         void *arg)
 {
-    rc_member_counts c;
-    bool open;
-    size_t workers = 0;
-    rc_fold_worker *worker = NULL;
+    int64_t values[FIGURE_COUNT];
 
     pthread_mutex_lock(&cluster->machine_mu);
-    c = rc_membership_counts(cluster->machine);
-    open = rc_membership_state_of(cluster->machine) == RC_MEMBERSHIP_OPEN;
-    while ((worker = rc_fold_next_worker(rc_membership_fold(cluster->machine), worker)))
-        workers += worker->closed < 0;
+    read_figures(cluster->machine, values);
     pthread_mutex_unlock(&cluster->machine_mu);
-    each(arg, "member", "gauge", "1 while this worker is a member; 0: it may run nothing.", open);
-    each(arg, "workers", "gauge", "Members, this worker included.", (int64_t)workers);
-    each(arg, "units_owned", "gauge", "Connectors' halves and tasks that this worker has.",
-         (int64_t)c.owned);
-    each(arg, "units_running", "gauge", "Of them, running.", (int64_t)c.running);
-    each(arg, "records_total", "counter", "Records read of the ownership log.", (int64_t)c.records);
-    each(arg, "records_void_total", "counter", "Of them, without effect.", (int64_t)c.void_records);
-    each(arg, "appends_total", "counter", "Records written to it.", (int64_t)c.appends);
-    each(arg, "pings_total", "counter", "Questions for its end, which give the lease.",
-         (int64_t)c.pings);
-    each(arg, "claims_won_total", "counter", "Units claimed with success.", (int64_t)c.claims_won);
-    each(arg, "claims_lost_total", "counter", "Claims that another worker was faster with.",
-         (int64_t)c.claims_lost);
-    each(arg, "suspicions_refuted_total", "counter",
-         "Times others took this worker for dead while it lived.", (int64_t)c.closes_refuted);
-    each(arg, "log_truncations_total", "counter", "Times the ownership log had lost its end.",
-         (int64_t)c.truncations);
-    each(arg, "outranked_total", "counter", "Tasks that found a newer owner in the log.",
-         (int64_t)c.outranked);
-    each(arg, "assignments_total", "counter", "Assignments computed.", (int64_t)c.assignments);
-    each(arg, "divergence_total", "counter",
-         "Snapshots that differ from what was read here: must stay 0.", (int64_t)c.diverged);
+    for (size_t i = 0; i < FIGURE_COUNT; i++)
+        each(arg, figures[i].name, figures[i].type, figures[i].help, values[i]);
 }

@@ -418,7 +418,7 @@ struct sim {
     uint64_t faults[FAULTS];
     uint64_t claims_before; /* The outage. */
     uint64_t claims, late, batches, starts, releases, witnessed, doubled, lost, moves;
-    uint64_t exits[8]; /* Of processes that ended themselves, by rc_exit. */
+    uint64_t exits[8]; /* Of processes that ended themselves, by rc_member_exit. */
     uint64_t configs_written, configs_refused;
 };
 
