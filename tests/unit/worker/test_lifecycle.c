@@ -586,9 +586,10 @@ static void plugin_that_vanished(void **state)
     (void)state;
     reset();
     toy_rig_open(&rig, NULL);
+    toy_rig_halt(&rig);
     store(&rig, "gone", "com.example.Gone");
     store(&rig, "here", "hook-source");
-    toy_rig_restart(&rig);
+    toy_rig_start(&rig);
     assert_true(toy_wait_state(&rig, "gone", -1, RC_STATE_FAILED));
     toy_trace(&rig, "gone", -1, trace, sizeof trace);
     assert_non_null(strstr(trace, "com.example.Gone"));

@@ -279,7 +279,7 @@ rc_registry *toy_registry(void)
     return registry;
 }
 
-static void start(toy_rig *rig)
+void toy_rig_start(toy_rig *rig)
 {
     rc_embedded_config log = {.dir = rc_arena_format(&rig->arena.pub, "%s/log", rig->dir),
                               .clock = rc_clock_real()};
@@ -319,10 +319,10 @@ void toy_rig_open(toy_rig *rig, void (*tune)(rc_worker_config *config))
         tune(&rig->config);
     must(rc_registry_new(&registry, &rig->registry, &err), &err, "registry");
     rig->store = rc_store_new_memory(rc_clock_real());
-    start(rig);
+    toy_rig_start(rig);
 }
 
-static void halt(toy_rig *rig)
+void toy_rig_halt(toy_rig *rig)
 {
     int abandoned = rc_worker_stop(rig->worker, 10000);
 
@@ -334,15 +334,15 @@ static void halt(toy_rig *rig)
 
 void toy_rig_restart(toy_rig *rig)
 {
-    halt(rig);
-    start(rig);
+    toy_rig_halt(rig);
+    toy_rig_start(rig);
 }
 
 void toy_rig_close(toy_rig *rig)
 {
     char command[96];
 
-    halt(rig);
+    toy_rig_halt(rig);
     rc_store_close(rig->store);
     rc_registry_free(rig->registry);
     rc_arena_release(&rig->arena);

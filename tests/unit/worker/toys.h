@@ -45,7 +45,10 @@ rc_registry *toy_registry(void);
 /** A worker on an embedded log in a new folder, with toy-source and toy-sink. `tune` may change
  *  the configuration before the start. */
 void toy_rig_open(toy_rig *rig, void (*tune)(rc_worker_config *config));
-/** Stops and starts the worker on the same log and store. */
+/** Stops the worker and its log, and starts both again; in between the store is the caller's. */
+void toy_rig_halt(toy_rig *rig);
+void toy_rig_start(toy_rig *rig);
+/** Both. */
 void toy_rig_restart(toy_rig *rig);
 void toy_rig_close(toy_rig *rig);
 /** Puts a connector from "key=value" texts, NULL-terminated. */
